@@ -1,0 +1,53 @@
+"""Canonical bytes: the same value always encodes to the same bytes, so a hash can name it.
+
+Arrays travel as safetensors (no pickle, ever); everything else as JSON with sorted keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+_HEADER = "backflip"
+
+
+def canonical_json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def content_hash(data: bytes) -> str:
+    """The name of these bytes: SHA-256, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def pack(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    """Header and arrays as one safetensors blob."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    return save(contiguous, metadata={_HEADER: canonical_json(header).decode()})
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The inverse of `pack`.
+
+    Raises:
+        ValueError: these bytes were not written by `pack`.
+    """
+    try:
+        arrays = load(data)
+        size = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + size])["__metadata__"]
+        return json.loads(metadata[_HEADER]), arrays
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"not a Backflip record of {len(data)} bytes: {error}") from error
+
+
+def require_schema(header: dict[str, Any], kind: str, schema: int) -> None:
+    """Raises ValueError unless the header says that it is a ``kind`` of this schema version."""
+    found = (header.get("kind"), header.get("schema"))
+    if found != (kind, schema):
+        raise ValueError(f"expected a {kind} of schema {schema}, found {found[0]} of schema {found[1]}")

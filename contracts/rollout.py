@@ -1,0 +1,54 @@
+"""What an actor hands to the learner: a slab of transitions and the episodes that ended in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+TRUE_REWARD = -1
+"""Reward version of a slab that carries the task's own score (`--reward true`, the baseline)."""
+
+UNFITTED = 0
+"""Reward version before the first fit: it scores zero, and the learner skips such slabs."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One finished episode. ``true_return`` is for people to read; no loss ever sees it."""
+
+    length: int
+    true_return: float
+    predicted_return: float
+    metrics: dict[str, float]
+
+
+@dataclass
+class Rollout:
+    """A slab: T steps of N worlds under one frozen policy version.
+
+    Row t holds what the policy saw, what it did, and what came of it. An episode that ends at
+    row t has its last observation in ``final_observation``, because row t+1 may already show
+    the next episode. ``valid`` is False where a simulator ignored the action (an autoreset
+    step); such a row enters no loss and no clip.
+    """
+
+    observation: np.ndarray  # float32 [T, N, D]
+    action: np.ndarray  # float32 [T, N, A] if continuous (before clipping), int64 [T, N] if discrete
+    log_prob: np.ndarray  # float32 [T, N], under policy_version
+    reward: np.ndarray  # float32 [T, N], scaled by the reward service
+    terminated: np.ndarray  # bool [T, N]
+    truncated: np.ndarray  # bool [T, N]
+    valid: np.ndarray  # bool [T, N]
+    final_row: np.ndarray  # int64 [E], flat index t * N + n of every row that ends an episode, ascending
+    final_observation: np.ndarray  # float32 [E, D], aligned with final_row
+    last_observation: np.ndarray  # float32 [N, D], what follows row T-1 where no episode ended there
+    policy_version: int
+    reward_version: int
+    actor: int = 0
+    episodes: list[Episode] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """Transitions that the simulator really took, autoreset rows left out."""
+        return int(self.valid.sum())
