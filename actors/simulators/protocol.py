@@ -1,0 +1,91 @@
+"""What every engine offers: N worlds of one task, stepped together."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from contracts.clip import Scene
+from contracts.spaces import Spaces
+
+log = logging.getLogger("backflip.actors")
+
+
+@dataclass
+class Transition:
+    """One step of all N worlds; every array is the caller's to keep."""
+
+    observation: np.ndarray  # float32 [N, D], what to act on next: a new episode's first where one ended
+    final_observation: np.ndarray  # float32 [N, D], the ended episode's last; equals observation elsewhere
+    terminated: np.ndarray  # bool [N]
+    truncated: np.ndarray  # bool [N]
+    valid: np.ndarray  # bool [N], False where the simulator ignored the action
+    score: np.ndarray  # float32 [N], the task's own score: teachers and evaluation only
+    odometer: np.ndarray  # float32 [N], what the episode has covered so far (turns, metres); 0 if the task has none
+
+
+class Simulator(Protocol):
+    """Seeded at construction. ``step`` releases the GIL, so that a policy can think meanwhile."""
+
+    spaces: Spaces
+    worlds: int
+    scene: Scene
+    state_size: int
+    control_timestep: float  # simulated seconds a step
+    episode_steps: int  # the longest episode
+
+    def reset(self) -> np.ndarray:
+        """Start every world anew: the first observations, float32 [N, D]. No two worlds alike."""
+        ...
+
+    def step(self, action: np.ndarray) -> Transition:
+        """Act in every world: float32 [N, A] in [-1, 1] (clipped), or int64 [N]."""
+        ...
+
+    def state(self) -> np.ndarray:
+        """The state that the last observation shows, float32 [N, S]; see `contracts.clip.Track`."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class UnknownTask(ValueError):
+    """The engine has no such task; the message names the nearest ones."""
+
+    def __init__(self, engine: str, task: str, known: Iterable[str]) -> None:
+        near = difflib.get_close_matches(task, list(known), n=3, cutoff=0.4)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        super().__init__(f"engine {engine} has no task {task!r}{hint} (`backflip list` shows them all)")
+
+
+class SimulationFault(RuntimeError):
+    """Worlds fail so often that going on would train on rubbish."""
+
+
+@dataclass
+class FaultWatch:
+    """Says which world handed over a state that is not finite, and gives up when it never ends."""
+
+    name: str
+    limit_per_minute: int = 100
+    _recent: list[float] = field(default_factory=list)
+
+    def report(self, worlds: np.ndarray, what: str) -> None:
+        """Raises SimulationFault past ``limit_per_minute`` faults within the last minute."""
+        if not len(worlds):
+            return
+        now = time.monotonic()
+        self._recent = [then for then in self._recent if now - then < 60.0] + [now] * len(worlds)
+        shown = ", ".join(str(world) for world in worlds[:8])
+        log.warning("%s: world %s: %s; reset, and the transition is left out", self.name, shown, what)
+        if len(self._recent) > self.limit_per_minute:
+            raise SimulationFault(
+                f"{self.name}: {len(self._recent)} worlds failed within a minute (last: world {shown}: {what}); "
+                "check the task's model, time step and action range"
+            )

@@ -1,0 +1,30 @@
+"""Engines by name. Each is imported only when asked for: they are large, and not all are everywhere."""
+
+from __future__ import annotations
+
+from actors.simulators.protocol import Simulator, UnknownTask
+
+ENGINES = ("mujoco", "envpool")
+
+
+def make_simulator(
+    engine: str, task: str, *, worlds: int, seed: int, threads: int = 1, stagger: bool = True
+) -> Simulator:
+    """N worlds of a task on an engine.
+
+    Raises:
+        UnknownTask: the engine has no task of this name.
+        ValueError: there is no such engine.
+    """
+    if engine == "mujoco":
+        from actors.simulators.mujoco_engine import MujocoSimulator
+        from actors.tasks.catalogue import TASKS
+
+        if task not in TASKS:
+            raise UnknownTask(engine, task, TASKS)
+        return MujocoSimulator(TASKS[task], worlds, seed, threads, stagger)
+    if engine == "envpool":
+        from actors.simulators.envpool_engine import EnvPoolSimulator
+
+        return EnvPoolSimulator(task, worlds, seed, threads)
+    raise ValueError(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")

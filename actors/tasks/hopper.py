@@ -1,0 +1,109 @@
+"""Hopper: a one-legged robot in a plane. `hopper-backflip` is the task of the 2017 paper's video."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from actors.tasks.task import Array, State, Task, gymnasium_mjcf
+from contracts.clip import Camera
+
+_PITCH = 2  # qpos: x, height, torso pitch (winds without limit), thigh, leg, foot
+_MAX_SPEED = 10.0  # gymnasium clips Hopper's observed velocities so
+_UPRIGHT = np.deg2rad(30.0)
+
+
+def observe(xp: Any, state: State) -> Array:
+    """Height, torso pitch as sine and cosine, three joints, six clipped velocities: [N, 12].
+
+    The pitch winds up over a flip; as sine and cosine an upright torso looks the same after it.
+    """
+    pitch = state.qpos[:, _PITCH : _PITCH + 1]
+    return xp.concatenate(
+        (
+            state.qpos[:, 1:2],
+            xp.sin(pitch),
+            xp.cos(pitch),
+            state.qpos[:, 3:],
+            xp.clip(state.qvel, -_MAX_SPEED, _MAX_SPEED),
+        ),
+        -1,
+    )
+
+
+def backflip_score(xp: Any, before: State, action: Array, after: State) -> Array:
+    """The hand-written backflip reward in the footnote of "Learning from human preferences" (OpenAI, 2017).
+
+    It pays for rolling backwards, not for landing.
+    """
+    velocity = xp.clip(after.qvel, -_MAX_SPEED, _MAX_SPEED)
+    backroll = -velocity[:, 2]
+    backslide = -velocity[:, 0]
+    power = (action * velocity[:, 3:]).sum(-1)
+    return backroll * (1.0 + 0.3 * after.qpos[:, 1] + 0.1 * power + 0.05 * backslide)
+
+
+def backward_turns(xp: Any, state: State) -> Array:
+    return -state.qpos[:, _PITCH] / (2 * np.pi)
+
+
+def flip_metrics(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> dict[str, float]:
+    """Net backward turns of an episode; how many touched the ground with the foot alone; how many landed.
+
+    A turn begins where the torso was last upright (a whole number of turns) and ends at the next
+    whole number; forward turns take completed ones back. It is clean if nothing but the foot
+    touched the floor meanwhile. It lands if the foot then touches the floor with the torso
+    within 30 degrees of upright, before another half turn.
+    """
+    turns = -qpos[:, _PITCH] / (2 * np.pi)
+    foot, other = _floor_contacts(model, qpos)
+    clean = landed = 0
+    start, reached = 0, 0  # row and number of the last completed turn
+    for row in range(1, len(turns)):
+        if turns[row] < reached + 1:
+            continue
+        reached += 1
+        clean += not other[start : row + 1].any()
+        past_half = np.flatnonzero(turns[row:] > reached + 0.5)
+        window = slice(row, row + int(past_half[0]) if len(past_half) else None)
+        tilt = np.abs(turns[window] - reached) * 2 * np.pi
+        landed += bool((foot[window] & ~other[window] & (tilt < _UPRIGHT)).any())
+        start = row
+    return {
+        "flips_per_episode": float(turns[-1] - turns[0]),
+        "clean_flips_per_episode": float(clean),
+        "landings_per_episode": float(landed),
+    }
+
+
+def _floor_contacts(model: mujoco.MjModel, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For every row, whether the foot and whether anything else touches the floor: bool [T], [T]."""
+    data = mujoco.MjData(model)
+    floor, foot = model.geom("floor").id, model.geom("foot_geom").id
+    touching = np.zeros((2, len(qpos)), bool)
+    for row, position in enumerate(qpos):
+        data.qpos[:] = position
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_collision(model, data)
+        for pair in data.contact.geom:
+            if floor in pair:
+                touching[0 if foot in pair else 1, row] = True
+    return touching[0], touching[1]
+
+
+_SIDE = Camera(lookat=(0.0, 0.0, 0.15), distance=4.5, azimuth=90.0, elevation=-8.0, follow="torso")
+
+BACKFLIP = Task(
+    name="hopper-backflip",
+    mjcf=gymnasium_mjcf("hopper.xml"),
+    question="In which clip does the robot do better backflips?",
+    observe=observe,
+    score=backflip_score,
+    camera=_SIDE,
+    odometer=backward_turns,
+    odometer_name="turns",
+    metrics=flip_metrics,
+)

@@ -1,0 +1,82 @@
+"""A task: a MuJoCo model, what is observed of it, and what people are asked about it.
+
+`observe`, `score` and `odometer` are written over an array namespace ``xp`` (numpy or torch), so
+that one task file serves the CPU engine and GPU engines alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import mujoco
+import numpy as np
+
+from contracts.clip import Camera, Scene
+
+Array = Any
+"""An array of the namespace ``xp``."""
+
+
+class State(NamedTuple):
+    """Generalised positions and velocities of N worlds, in MuJoCo's order and SI units."""
+
+    qpos: Array  # [N, nq]
+    qvel: Array  # [N, nv]
+
+
+Metrics = Callable[[mujoco.MjModel, np.ndarray, np.ndarray], dict[str, float]]
+"""Measures one whole episode from its qpos [T+1, nq] and qvel [T+1, nv], the start included."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Episodes end by time only: an early end would tell the agent what the person didn't.
+
+    ``score`` is what scripted teachers judge clips by and evaluation reports. It never reaches
+    a training batch, unless somebody asks for the baseline with ``--reward true``.
+    """
+
+    name: str
+    mjcf: str  # the model as XML, no file beside it
+    question: str
+    observe: Callable[[Any, State], Array]  # (xp, state) -> [N, D]
+    score: Callable[[Any, State, Array, State], Array]  # (xp, before, action, after) -> [N]
+    frame_skip: int = 4  # physics steps a control step
+    episode_steps: int = 400
+    reset_noise: float = 5e-3  # half-width of the uniform noise on qpos and qvel at a reset
+    camera: Camera = Camera()
+    odometer: Callable[[Any, State], Array] | None = None  # (xp, state) -> [N]; its growth over an episode is shown
+    odometer_name: str = ""
+    metrics: Metrics | None = None
+
+    def scene(self) -> Scene:
+        return Scene(
+            task=self.name,
+            track="mujoco",
+            timestep=self.control_timestep,
+            question=self.question,
+            mjcf=self.mjcf,
+            camera=self.camera,
+        )
+
+    def model(self) -> mujoco.MjModel:
+        return mujoco.MjModel.from_xml_string(self.mjcf)
+
+    @property
+    def control_timestep(self) -> float:
+        """Simulated seconds of one control step."""
+        return _physics_timestep(self.mjcf) * self.frame_skip
+
+
+@cache
+def _physics_timestep(mjcf: str) -> float:
+    return float(mujoco.MjModel.from_xml_string(mjcf).opt.timestep)
+
+
+def gymnasium_mjcf(file: str) -> str:
+    """A model that ships with gymnasium, for example ``hopper.xml``."""
+    return (files("gymnasium") / "envs" / "mujoco" / "assets" / file).read_text()
