@@ -20,7 +20,7 @@ class Episode:
     length: int
     true_return: float
     predicted_return: float
-    metrics: dict[str, float]
+    odometer: float  # what the task counts over an episode (turns, metres, steps); 0 if it counts nothing
 
 
 @dataclass

@@ -1,0 +1,154 @@
+"""Fills slabs: many worlds, one frozen policy, simulation and inference at the same time."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from actors.simulators.protocol import Simulator, Transition
+from contracts.rollout import UNFITTED, Episode, Rollout
+from learner.policy import Policy, PolicySnapshot, PolicySpec
+
+@dataclass
+class Track:
+    """What stays with the actor: how to draw the slab's steps, and how the task itself scores them."""
+
+    state: np.ndarray  # float32 [T, N, S], what each row's observation shows
+    score: np.ndarray  # float32 [T, N]
+
+
+class Sampler:
+    """Steps groups of worlds in turn: while one simulates, the policy acts for the next.
+
+    Deterministic for a seed: groups are served in a fixed order, each with its own randomness.
+
+    Args:
+        simulators: the groups, all of one task; two or more overlap.
+        steps: T, the rows of a slab.
+    """
+
+    def __init__(
+        self, simulators: list[Simulator], steps: int, policy: PolicySpec, seed: int, actor: int = 0
+    ) -> None:
+        self.simulators = simulators
+        self.steps = steps
+        self.actor = actor
+        self.policy = Policy(policy)
+        self.policy_version = 0
+        self._generator = torch.Generator().manual_seed(seed)
+        self._stepping = ThreadPoolExecutor(len(simulators), thread_name_prefix="simulator")
+        bounds = np.cumsum([0] + [simulator.worlds for simulator in simulators])
+        self.worlds = int(bounds[-1])
+        self._columns = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+        self._observation = np.concatenate([simulator.reset() for simulator in simulators])
+        # Of the episode that each world is in.
+        self._length = np.zeros(self.worlds, np.int64)
+        self._true_return = np.zeros(self.worlds)
+        self._predicted_return = np.zeros(self.worlds)
+        self._odometer = np.zeros((steps, self.worlds), np.float32)
+
+    def load(self, snapshot: PolicySnapshot) -> None:
+        """From the next slab on, act by this version."""
+        if snapshot.version != self.policy_version or snapshot.version == 0:
+            self.policy.load(snapshot)
+            self.policy_version = snapshot.version
+
+    def sample(self) -> tuple[Rollout, Track]:
+        """One slab, not yet scored: its rewards are zero."""
+        rollout, track = self._empty_slab()
+        finals: list[tuple[np.ndarray, np.ndarray]] = []
+        pending: list[Future[Transition] | None] = [None] * len(self.simulators)
+        for t in range(self.steps + 1):
+            for group, (simulator, columns) in enumerate(zip(self.simulators, self._columns, strict=True)):
+                future = pending[group]
+                if future is not None:
+                    finals.append(self._take(rollout, track, t - 1, columns, future.result()))
+                if t < self.steps:
+                    track.state[t, columns] = simulator.state()
+                    pending[group] = self._stepping.submit(simulator.step, self._act(rollout, t, columns))
+        rollout.last_observation[:] = self._observation
+        _set_finals(rollout, finals)
+        return rollout, track
+
+    def count_episodes(self, rollout: Rollout, track: Track) -> None:
+        """Once the slab is scored: note the episodes that ended in it, with what the model thought of them."""
+        ends = rollout.terminated | rollout.truncated
+        for t in range(self.steps):
+            valid = rollout.valid[t]
+            self._length += valid
+            self._true_return += np.where(valid, track.score[t], 0.0)
+            self._predicted_return += np.where(valid, rollout.reward[t], 0.0)
+            if not ends[t].any():
+                continue
+            for world in np.flatnonzero(ends[t]):
+                if valid[world]:
+                    rollout.episodes.append(
+                        Episode(
+                            length=int(self._length[world]),
+                            true_return=float(self._true_return[world]),
+                            predicted_return=float(self._predicted_return[world]),
+                            odometer=float(self._odometer[t, world]),
+                        )
+                    )
+            for sums in (self._length, self._true_return, self._predicted_return):
+                sums[ends[t]] = 0
+
+    def close(self) -> None:
+        self._stepping.shutdown()
+        for simulator in self.simulators:
+            simulator.close()
+
+    def _act(self, rollout: Rollout, t: int, columns: slice) -> np.ndarray:
+        observation = self._observation[columns]
+        action, log_prob = self.policy.act(torch.from_numpy(observation), self._generator)
+        rollout.observation[t, columns] = observation
+        rollout.action[t, columns] = action.numpy()
+        rollout.log_prob[t, columns] = log_prob.numpy()
+        return rollout.action[t, columns]
+
+    def _take(
+        self, rollout: Rollout, track: Track, t: int, columns: slice, transition: Transition
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Write a group's transition into row t; the flat rows and last observations of the ended episodes."""
+        rollout.terminated[t, columns] = transition.terminated
+        rollout.truncated[t, columns] = transition.truncated
+        rollout.valid[t, columns] = transition.valid
+        track.score[t, columns] = transition.score
+        self._odometer[t, columns] = transition.odometer
+        self._observation[columns] = transition.observation
+        ended = np.flatnonzero(transition.terminated | transition.truncated)
+        return t * self.worlds + columns.start + ended, transition.final_observation[ended]
+
+    def _empty_slab(self) -> tuple[Rollout, Track]:
+        # Fresh arrays: a slab is handed over by reference, in one process even to the learner.
+        shape = (self.steps, self.worlds)
+        spaces = self.policy.spec.spaces
+        continuous = spaces.action.kind == "continuous"
+        action_shape = (*shape, spaces.action.size) if continuous else shape
+        rollout = Rollout(
+            observation=np.empty((*shape, spaces.observation_size), np.float32),
+            action=np.empty(action_shape, np.float32 if continuous else np.int64),
+            log_prob=np.empty(shape, np.float32),
+            reward=np.zeros(shape, np.float32),
+            terminated=np.empty(shape, bool),
+            truncated=np.empty(shape, bool),
+            valid=np.empty(shape, bool),
+            final_row=np.empty(0, np.int64),
+            final_observation=np.empty((0, spaces.observation_size), np.float32),
+            last_observation=np.empty((self.worlds, spaces.observation_size), np.float32),
+            policy_version=self.policy_version,
+            reward_version=UNFITTED,
+            actor=self.actor,
+        )
+        state = np.empty((*shape, self.simulators[0].state_size), np.float32)
+        return rollout, Track(state, np.empty(shape, np.float32))
+
+
+def _set_finals(rollout: Rollout, finals: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    rows = np.concatenate([rows for rows, _ in finals])
+    order = np.argsort(rows)
+    rollout.final_row = rows[order]
+    rollout.final_observation = np.concatenate([observations for _, observations in finals])[order]

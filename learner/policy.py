@@ -1,0 +1,142 @@
+"""The policy that actors run and the learner improves: networks, distributions, observation statistics.
+
+This is the learner's face: no optimiser, no loss. A snapshot freezes weights and observation
+statistics together, so a slab is always sampled and learnt from under the same view.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax
+
+from contracts.spaces import Spaces
+
+_CLIP = 10.0  # standard deviations
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """What it takes to build a policy; every process of a run builds the same one."""
+
+    spaces: Spaces
+    hidden: tuple[int, ...] = (64, 64)
+
+
+@dataclass(frozen=True)
+class PolicySnapshot:
+    """One immutable policy version, as one flat array: what travels to actors and into checkpoints."""
+
+    version: int
+    flat: np.ndarray  # float32 [P]: parameters, then mean [D], variance [D] and count of observations
+
+
+class Policy(nn.Module):
+    """Two tanh networks, one for the action distribution and one for the value.
+
+    Continuous actions are Gaussian with a deviation that doesn't depend on the observation,
+    clipped to [-1, 1] only by the simulator; discrete ones are categorical.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    count: Tensor
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__()
+        self.spec = spec
+        size, action = spec.spaces.observation_size, spec.spaces.action
+        self.continuous = action.kind == "continuous"
+        self.actor = _mlp((size, *spec.hidden, action.size), last_gain=0.01)
+        self.critic = _mlp((size, *spec.hidden, 1), last_gain=1.0)
+        self.log_std = nn.Parameter(torch.zeros(action.size), requires_grad=self.continuous)
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("variance", torch.ones(size))
+        self.register_buffer("count", torch.zeros(()))
+
+    def normalise(self, observation: Tensor) -> Tensor:
+        """[..., D] to zero mean and unit deviation, clipped at ten deviations."""
+        return ((observation - self.mean) * (self.variance + 1e-8).rsqrt()).clamp(-_CLIP, _CLIP)
+
+    @torch.inference_mode()
+    def act(self, observation: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Sample actions for raw observations [N, D]: actions ([N, A], or int64 [N]), log-probabilities [N]."""
+        output = self.actor(self.normalise(observation))
+        if self.continuous:
+            noise = torch.randn(output.shape, generator=generator)
+            return output + self.log_std.exp() * noise, _gaussian_log_prob(noise, self.log_std)
+        log_probs = log_softmax(output, -1)
+        action = torch.multinomial(log_probs.exp(), 1, generator=generator)
+        return action.squeeze(-1), log_probs.gather(-1, action).squeeze(-1)
+
+    @torch.inference_mode()
+    def mode(self, observation: Tensor) -> Tensor:
+        """The most likely actions for raw observations [N, D]."""
+        output = self.actor(self.normalise(observation))
+        return output if self.continuous else output.argmax(-1)
+
+    def evaluate(self, normalised: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probability of the actions, entropy and value for normalised observations: [B], [B], [B]."""
+        output = self.actor(normalised)
+        value = self.critic(normalised).squeeze(-1)
+        if self.continuous:
+            log_prob = _gaussian_log_prob((action - output) * (-self.log_std).exp(), self.log_std)
+            entropy = (self.log_std.sum() + 0.5 * len(self.log_std) * (1 + math.log(2 * math.pi))).expand_as(value)
+            return log_prob, entropy, value
+        log_probs = log_softmax(output, -1)
+        entropy = -(log_probs.exp() * log_probs).sum(-1)
+        return log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1), entropy, value
+
+    def value(self, normalised: Tensor) -> Tensor:
+        """The value of normalised observations [..., D]: [...]."""
+        return self.critic(normalised).squeeze(-1)
+
+    @torch.no_grad()
+    def observe(self, observation: Tensor) -> None:
+        """Take raw observations [B, D] into the running statistics (Chan et al. 1979, pairwise update)."""
+        size = len(observation)
+        total = self.count + size
+        shift = observation.mean(0) - self.mean
+        second_moment = self.variance * self.count + observation.var(0, correction=0) * size
+        second_moment += shift.square() * (self.count * size / total)
+        self.mean += shift * (size / total)
+        self.variance.copy_(second_moment / total)
+        self.count.copy_(total)
+
+    def snapshot(self, version: int) -> PolicySnapshot:
+        parts = [tensor.detach().reshape(-1) for tensor in self._tensors()]
+        return PolicySnapshot(version, torch.cat(parts).numpy())
+
+    @torch.no_grad()
+    def load(self, snapshot: PolicySnapshot) -> None:
+        """Raises ValueError where the snapshot was taken from a policy of another shape."""
+        tensors = self._tensors()
+        expected = sum(tensor.numel() for tensor in tensors)
+        if snapshot.flat.shape != (expected,):
+            raise ValueError(f"policy has {expected} numbers, snapshot {snapshot.version} has {snapshot.flat.shape}")
+        parts = torch.as_tensor(snapshot.flat.copy()).split([tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    def _tensors(self) -> list[Tensor]:
+        return [*self.parameters(), *self.buffers()]
+
+
+def _gaussian_log_prob(standardised: Tensor, log_std: Tensor) -> Tensor:
+    per_control = -0.5 * standardised.square() - log_std - 0.5 * math.log(2 * math.pi)
+    return per_control.sum(-1)
+
+
+def _mlp(sizes: tuple[int, ...], last_gain: float) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for index, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        last = index == len(sizes) - 2
+        linear = nn.Linear(fan_in, fan_out)
+        nn.init.orthogonal_(linear.weight, last_gain if last else math.sqrt(2))
+        nn.init.zeros_(linear.bias)
+        layers += [linear] if last else [linear, nn.Tanh()]
+    return nn.Sequential(*layers)

@@ -1,0 +1,183 @@
+"""Proximal policy optimisation on slabs that may lag behind the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contracts.rollout import Rollout
+from learner.policy import Policy, PolicySnapshot, PolicySpec
+from learner.vtrace import vtrace_advantages
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Schulman et al. 2017, with the lag of a distributed system corrected by V-trace."""
+
+    learning_rate: float = 3e-4
+    """Adam's step size."""
+    discount: float = 0.99
+    """γ: how much a reward one step later is worth."""
+    trace_decay: float = 0.95
+    """λ of GAE and V-trace."""
+    epochs: int = 5
+    """Passes over a batch."""
+    minibatches: int = 8
+    """Gradient steps a pass."""
+    clip: float = 0.2
+    """How far the policy may move from the one before the update, as a ratio."""
+    value_weight: float = 0.5
+    """Weight of the value loss."""
+    entropy_weight: float = 0.0
+    """Reward for staying random."""
+    max_gradient: float = 0.5
+    """Gradients are scaled down to this norm."""
+    max_lag: int = 4
+    """Slabs from a policy more than this many versions old are dropped."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Widths of the policy's and the value's hidden layers."""
+
+    def __post_init__(self) -> None:
+        for name in ("discount", "trace_decay"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"learner.{name} must lie in [0, 1], not {getattr(self, name)}")
+        for name in ("learning_rate", "clip", "max_gradient", "epochs", "minibatches"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"learner.{name} must be positive, not {getattr(self, name)}")
+        if self.max_lag < 0:
+            raise ValueError(f"learner.max_lag must not be negative, not {self.max_lag}")
+
+
+@dataclass
+class UpdateStats:
+    """What one update saw and did, averaged over its gradient steps."""
+
+    policy_loss: float = 0.0
+    value_loss: float = 0.0
+    entropy: float = 0.0
+    divergence: float = 0.0  # KL(before, after), estimated as in Schulman's note: mean(r - 1 - log r)
+    clipped: float = 0.0  # share of the transitions whose ratio was clipped
+    lag: float = 0.0  # mean versions between acting and learning
+
+
+@dataclass
+class Batch:
+    """Valid transitions of several slabs, flat: everything that a minibatch needs."""
+
+    observation: Tensor  # [B, D], normalised
+    action: Tensor  # [B, A] or int64 [B]
+    log_prob: Tensor  # [B], of the policy before the update
+    advantage: Tensor  # [B]
+    value_target: Tensor  # [B]
+
+
+class PPO:
+    """A policy, its optimiser, and how one is improved with the other.
+
+    Deterministic for a seed and a sequence of rollouts.
+    """
+
+    def __init__(self, spec: PolicySpec, config: PPOConfig, seed: int) -> None:
+        torch.manual_seed(seed)  # the initial weights
+        self.config = config
+        self.policy = Policy(spec)
+        self.version = 0
+        self._generator = torch.Generator().manual_seed(seed)
+        trainable = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
+        self._trainable = trainable
+        self._optimiser = torch.optim.Adam(trainable, lr=config.learning_rate, eps=1e-5, fused=True)
+
+    def snapshot(self) -> PolicySnapshot:
+        return self.policy.snapshot(self.version)
+
+    def lag(self, rollout: Rollout) -> int:
+        """Versions between the policy that acted and the present one."""
+        return self.version - rollout.policy_version
+
+    def update(self, rollouts: list[Rollout]) -> UpdateStats:
+        """Learn from the slabs, take their observations into the statistics, and count up the version.
+
+        Raises:
+            FloatingPointError: the loss is not finite; the policy is left as it was.
+        """
+        stats = self._optimise(_join([self._prepare(rollout) for rollout in rollouts]))
+        stats.lag = float(np.mean([self.lag(rollout) for rollout in rollouts]))
+        # Only now: the slabs were sampled, and learnt from, under the statistics of their version.
+        self.policy.observe(torch.cat([torch.as_tensor(r.observation[r.valid]) for r in rollouts]))
+        self.version += 1
+        return stats
+
+    @torch.no_grad()
+    def _prepare(self, rollout: Rollout) -> Batch:
+        policy, config = self.policy, self.config
+        steps, worlds = rollout.reward.shape
+        valid = torch.as_tensor(rollout.valid)
+        observation = policy.normalise(torch.as_tensor(rollout.observation)).flatten(0, 1)
+        action = torch.as_tensor(rollout.action).flatten(0, 1)
+        log_prob, _, value = policy.evaluate(observation, action)
+        value = value.view(steps, worlds)
+        last = policy.value(policy.normalise(torch.as_tensor(rollout.last_observation)))
+        next_value = torch.cat((value[1:], last[None]))
+        if len(rollout.final_row):
+            final = policy.value(policy.normalise(torch.as_tensor(rollout.final_observation)))
+            next_value.view(-1)[torch.as_tensor(rollout.final_row)] = final
+        advantage = vtrace_advantages(
+            torch.as_tensor(rollout.reward),
+            value,
+            next_value,
+            (log_prob.view(steps, worlds) - torch.as_tensor(rollout.log_prob)).exp(),
+            # A terminated episode is bootstrapped like any other: its end is not for the agent to read.
+            torch.as_tensor(rollout.terminated | rollout.truncated),
+            valid,
+            discount=config.discount,
+            trace_decay=config.trace_decay,
+        )
+        kept = valid.flatten()
+        return Batch(
+            observation=observation[kept],
+            action=action[kept],
+            log_prob=log_prob[kept],
+            advantage=advantage.flatten()[kept],
+            value_target=(advantage + value).flatten()[kept],
+        )
+
+    def _optimise(self, batch: Batch) -> UpdateStats:
+        config = self.config
+        advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+        totals = torch.zeros(5)
+        before = self.snapshot()
+        for _ in range(config.epochs):
+            order = torch.randperm(len(advantage), generator=self._generator)
+            for rows in order.tensor_split(config.minibatches):
+                log_prob, entropy, value = self.policy.evaluate(batch.observation[rows], batch.action[rows])
+                log_ratio = log_prob - batch.log_prob[rows]
+                ratio = log_ratio.exp()
+                weighted = ratio * advantage[rows]
+                clipped = ratio.clamp(1 - config.clip, 1 + config.clip) * advantage[rows]
+                policy_loss = -torch.minimum(weighted, clipped).mean()
+                value_loss = (value - batch.value_target[rows]).square().mean()
+                mean_entropy = entropy.mean()
+                loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * mean_entropy
+                self._optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self._trainable, config.max_gradient)
+                self._optimiser.step()
+                with torch.no_grad():
+                    divergence = (ratio - 1 - log_ratio).mean()
+                    beyond = ((ratio - 1).abs() > config.clip).float().mean()
+                    totals += torch.stack((policy_loss, value_loss, mean_entropy, divergence, beyond))
+        means = (totals / (config.epochs * config.minibatches)).tolist()
+        if not np.isfinite(means).all():
+            self.policy.load(before)
+            raise FloatingPointError(f"loss is not finite in the update after policy version {self.version}")
+        return UpdateStats(*means)
+
+
+def _join(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    names = Batch.__dataclass_fields__
+    return Batch(**{name: torch.cat([getattr(batch, name) for batch in batches]) for name in names})
