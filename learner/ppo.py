@@ -110,6 +110,19 @@ class PPO:
         self.version += 1
         return stats
 
+    def optimiser_state(self) -> dict[str, np.ndarray]:
+        """Adam's moments and step counts by parameter number, for a checkpoint; empty before the first update."""
+        state = self._optimiser.state_dict()["state"]
+        return {f"{name}.{index}": value.numpy() for index, entry in state.items() for name, value in entry.items()}
+
+    def load_optimiser_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """The inverse of `optimiser_state`."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in arrays.items():
+            name, index = key.rsplit(".", 1)
+            state.setdefault(int(index), {})[name] = torch.as_tensor(value.copy())
+        self._optimiser.load_state_dict(self._optimiser.state_dict() | {"state": state})
+
     @torch.no_grad()
     def _prepare(self, rollout: Rollout) -> Batch:
         policy, config = self.policy, self.config

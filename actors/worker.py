@@ -1,0 +1,114 @@
+"""What an actor does with a slab: sample it, have it scored, cut clips from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from actors.clips import cut_clips
+from actors.config import ActorsConfig
+from actors.sampler import Sampler, Track
+from actors.simulators.registry import make_simulator
+from contracts.clip import Clip
+from contracts.rollout import TRUE_REWARD, Rollout
+from learner.policy import PolicySnapshot, PolicySpec
+
+Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int]]
+"""(observation [B, D], encoded action [B, A]) to (reward [B], reward version)."""
+
+Offer = Callable[[list[Clip]], None]
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """One actor of a job; ``seed`` differs from actor to actor."""
+
+    engine: str
+    task: str
+    actors: ActorsConfig
+    hidden: tuple[int, ...]
+    clip_steps: int
+    seed: int
+    number: int = 0
+
+
+class Worker:
+    """Sampler, scoring and clip cutting of one actor; serial mode uses it as it is.
+
+    Args:
+        score: asks the reward service; None scores by the task itself (``--reward true``).
+        offer: hands candidate clips to the labeling gateway; None cuts none.
+    """
+
+    def __init__(self, spec: WorkerSpec, score: Score | None, offer: Offer | None) -> None:
+        config = spec.actors
+        threads = config.threads or max(1, (os.cpu_count() or 1) // config.count)
+        sizes = [len(part) for part in np.array_split(np.arange(config.worlds), config.groups)]
+        simulators = [
+            make_simulator(spec.engine, spec.task, worlds=size, seed=spec.seed + group, threads=threads)
+            for group, size in enumerate(sizes)
+        ]
+        self.spec = spec
+        self.spaces = simulators[0].spaces
+        self.scene = simulators[0].scene
+        self.control_timestep = simulators[0].control_timestep
+        self.sampler = Sampler(
+            simulators, config.slab_steps, PolicySpec(self.spaces, spec.hidden), spec.seed, spec.number
+        )
+        self._score = score
+        self._offer = offer
+        self._true_scale = RunningScale()
+        self._random = np.random.default_rng(spec.seed)
+
+    def slab(self, snapshot: PolicySnapshot) -> Rollout:
+        """Sample one slab by this version, score it, and offer some clips of it."""
+        self.sampler.load(snapshot)
+        rollout, track = self.sampler.sample()
+        self._fill_reward(rollout, track)
+        self.sampler.count_episodes(rollout, track)
+        if self._offer is not None and self.spec.actors.candidates:
+            self._offer(
+                cut_clips(
+                    rollout,
+                    track,
+                    self.spaces,
+                    self.scene.hash,
+                    length=self.spec.clip_steps,
+                    count=self.spec.actors.candidates,
+                    random=self._random,
+                )
+            )
+        return rollout
+
+    def close(self) -> None:
+        self.sampler.close()
+
+    def _fill_reward(self, rollout: Rollout, track: Track) -> None:
+        if self._score is None:
+            rollout.reward[:] = self._true_scale(track.score)
+            rollout.reward_version = TRUE_REWARD
+            return
+        # The transitions of a slab in one call, not one world or step at a time.
+        observation = rollout.observation.reshape(-1, self.spaces.observation_size)
+        action = self.spaces.action.encode(rollout.action).reshape(-1, self.spaces.action.size)
+        reward, rollout.reward_version = self._score(observation, action)
+        rollout.reward[:] = reward.reshape(rollout.reward.shape)
+
+
+class RunningScale:
+    """Divides by the deviation of everything seen so far: what the reward service does for learned rewards."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum = 0.0
+        self._square_sum = 0.0
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        self._count += values.size
+        self._sum += float(values.sum(dtype=np.float64))
+        self._square_sum += float(np.square(values, dtype=np.float64).sum())
+        variance = self._square_sum / self._count - (self._sum / self._count) ** 2
+        return values / max(variance, 1e-12) ** 0.5
