@@ -13,7 +13,7 @@ from actors.config import ActorsConfig
 from actors.sampler import Sampler, Track
 from actors.simulators.registry import make_simulator
 from contracts.clip import Clip
-from contracts.rollout import TRUE_REWARD, Rollout
+from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
 from learner.policy import PolicySnapshot, PolicySpec
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int]]
@@ -70,6 +70,9 @@ class Worker:
         self._fill_reward(rollout, track)
         self.sampler.count_episodes(rollout, track)
         if self._offer is not None and self.spec.actors.candidates:
+            # Before the first fit every slab is from the same policy, and people wait for questions:
+            # each world gives a clip. Afterwards the newest behaviour matters, and a few are enough.
+            count = self.sampler.worlds if rollout.reward_version == UNFITTED else self.spec.actors.candidates
             self._offer(
                 cut_clips(
                     rollout,
@@ -77,7 +80,7 @@ class Worker:
                     self.spaces,
                     self.scene.hash,
                     length=self.spec.clip_steps,
-                    count=self.spec.actors.candidates,
+                    count=count,
                     random=self._random,
                 )
             )

@@ -21,7 +21,8 @@ Track = Literal["mujoco", "observation"]
 class Camera:
     """A free camera: it looks at ``lookat`` (metres) from ``distance`` (metres), angles in degrees.
 
-    With ``follow`` the named body's position is added to ``lookat`` in every frame.
+    With ``follow`` the named body's horizontal position is added to ``lookat`` in every frame, so
+    that it stays in the picture while the ground under it holds still.
     """
 
     lookat: tuple[float, float, float] = (0.0, 0.0, 0.0)

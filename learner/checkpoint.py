@@ -25,6 +25,7 @@ def save_checkpoint(path: Path, ppo: PPO, progress: Progress) -> None:
         "updates": progress.updates,
         "skipped_slabs": progress.skipped_slabs,
         "dropped_slabs": progress.dropped_slabs,
+        "wall_seconds": progress.wall_seconds,
     }
     data = pack(header, {"policy": ppo.snapshot().flat} | ppo.optimiser_state())
     beside = path.with_suffix(".partial")
@@ -52,6 +53,7 @@ def load_checkpoint(path: Path, ppo: PPO) -> Progress:
         updates=header["updates"],
         skipped_slabs=header["skipped_slabs"],
         dropped_slabs=header["dropped_slabs"],
+        wall_seconds=header["wall_seconds"],
     )
 
 

@@ -34,6 +34,7 @@ class Progress:
     updates: int = 0
     skipped_slabs: int = 0  # the reward model was not fitted yet: there was nothing to learn from
     dropped_slabs: int = 0  # the policy that sampled them was too old
+    wall_seconds: float = 0.0  # of training, start-up left out
     reward_version: int = UNFITTED  # of the newest slab
     stats: UpdateStats = field(default_factory=UpdateStats)  # of the newest update
     episodes: list[Episode] = field(default_factory=list)  # that ended in the newest slabs

@@ -30,6 +30,7 @@ class MujocoSimulator:
         self.scene = task.scene()
         self.control_timestep = task.control_timestep
         self.episode_steps = task.episode_steps
+        self.odometer_name = task.odometer_name
         self.state_size = model.nq + model.nv
         self._batch = Batch(model, nsim=worlds, nthread=min(threads, worlds))
         self._qpos, self._qvel, self._ctrl = (self._batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
@@ -80,6 +81,12 @@ class MujocoSimulator:
 
     def state(self) -> np.ndarray:
         return np.concatenate((self._qpos, self._qvel), -1, dtype=np.float32)
+
+    def measure(self, state: np.ndarray) -> dict[str, float]:
+        if self.task.metrics is None:
+            return {}
+        model = self._batch.get_model(0)
+        return self.task.metrics(model, *np.split(state.astype(np.float64), [model.nq], -1))
 
     def close(self) -> None:
         """Nothing to give back: the batch's threads end with it."""

@@ -39,6 +39,7 @@ class Simulator(Protocol):
     state_size: int
     control_timestep: float  # simulated seconds a step
     episode_steps: int  # the longest episode
+    odometer_name: str  # what `Transition.odometer` counts, "" if nothing
 
     def reset(self) -> np.ndarray:
         """Start every world anew: the first observations, float32 [N, D]. No two worlds alike."""
@@ -50,6 +51,10 @@ class Simulator(Protocol):
 
     def state(self) -> np.ndarray:
         """The state that the last observation shows, float32 [N, S]; see `contracts.clip.Track`."""
+        ...
+
+    def measure(self, state: np.ndarray) -> dict[str, float]:
+        """What evaluation reports of one whole episode, given the states it went through, float32 [L, S]."""
         ...
 
     def close(self) -> None: ...

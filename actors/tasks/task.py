@@ -29,7 +29,7 @@ class State(NamedTuple):
 
 
 Metrics = Callable[[mujoco.MjModel, np.ndarray, np.ndarray], dict[str, float]]
-"""Measures one whole episode from its qpos [T+1, nq] and qvel [T+1, nv], the start included."""
+"""Measures one whole episode from its qpos [L, nq] and qvel [L, nv]: the states that the agent saw."""
 
 
 @dataclass(frozen=True)

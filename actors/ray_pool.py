@@ -1,0 +1,214 @@
+"""Actors on Ray: addresses, restarts and machines. No step loop crosses a process."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from ray.exceptions import RayActorError, RayTaskError
+
+from actors.worker import Worker, WorkerSpec
+from contracts import log as log_setup
+from contracts.rollout import Rollout
+from labeling_gateway.client import GatewayClient
+from learner.policy import PolicySnapshot
+from reward_service.client import RewardClient, RewardServiceUnavailable
+
+log = logging.getLogger("backflip.actors")
+
+_RETRY_SECONDS = 0.5
+_POLL_SECONDS = 0.2
+_AFTER_DEATH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ServiceAddresses:
+    """Where an actor finds the services; a None is a service that this job does not use."""
+
+    run: str
+    reward: str | None
+    store_url: str | None
+
+
+class RolloutActor:
+    """A `Worker` with an address. Runs its slabs on one thread and answers `status` on another."""
+
+    def __init__(self, spec: WorkerSpec, services: ServiceAddresses) -> None:
+        log_setup.setup(f"actor-{spec.number}")
+        torch.set_num_threads(1)
+        if ray.get_runtime_context().was_current_actor_reconstructed:
+            # Not the same episodes over again.
+            spec = dataclasses.replace(spec, seed=spec.seed + os.getpid())
+        self._status = "starting"
+        self._reward = RewardClient(services.reward) if services.reward else None
+        gateway = GatewayClient(services.store_url, services.run) if services.store_url else None
+        self._worker = Worker(spec, self._score if self._reward else None, gateway.offer if gateway else None)
+
+    def slab(self, snapshot: PolicySnapshot) -> Rollout:
+        self._status = "simulating"
+        rollout = self._worker.slab(snapshot)
+        self._status = "waiting for work"
+        return rollout
+
+    def status(self) -> str:
+        """What it is doing or waiting for, in words."""
+        return self._status
+
+    def process_id(self) -> int:
+        return os.getpid()
+
+    def _score(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
+        """Waits out a reward service that is down: this slab is held, and no further one is sampled."""
+        assert self._reward is not None
+        waiting_since: float | None = None
+        while True:
+            try:
+                self._status = "scoring" if waiting_since is None else self._status
+                scores = self._reward.score(observation, action)
+            except RewardServiceUnavailable as error:
+                if waiting_since is None:
+                    waiting_since = time.monotonic()
+                    log.warning("sampling pauses: %s", error)
+                self._status = f"waiting {time.monotonic() - waiting_since:.0f} s for the reward service"
+                time.sleep(_RETRY_SECONDS)
+            else:
+                if waiting_since is not None:
+                    log.info("sampling goes on after %.0f s", time.monotonic() - waiting_since)
+                return scores.reward, scores.version
+
+
+class ActorFailed(RuntimeError):
+    """An actor's own code raised; the message is one line."""
+
+
+class ActorPool:
+    """A `learner.loop.RolloutSource` on Ray.
+
+    One call a actor is in flight, each with the newest weights; a thread hands out the next as soon
+    as one is done, so that actors don't wait for an update. At most ``2 * len(specs)`` slabs lie
+    waiting; then actors pause. A dead actor is restarted by Ray, its slab is lost, and the others go on.
+
+    Args:
+        specs: one an actor.
+    """
+
+    def __init__(self, specs: list[WorkerSpec], services: ServiceAddresses) -> None:
+        # num_cpus=0: Ray counts no cores for them; the launcher decides how many there are.
+        remote: Any = ray.remote(max_restarts=-1, max_task_retries=0, max_concurrency=2, num_cpus=0)(RolloutActor)
+        self._actors = [remote.remote(spec, services) for spec in specs]
+        self._snapshot: Any = None  # reference to the newest published PolicySnapshot
+        self._ready: deque[Rollout] = deque()
+        self._changed = threading.Condition()
+        self._failure: Exception | None = None
+        self._closed = False
+        self._deaths = 0
+        self._thread = threading.Thread(target=self._keep_busy, name="actor-pool", daemon=True)
+
+    @property
+    def deaths(self) -> int:
+        """How often an actor's process ended and was restarted."""
+        return self._deaths
+
+    def wait_ready(self) -> None:
+        """Raises ActorFailed where an actor cannot start."""
+        try:
+            ray.get([actor.status.remote() for actor in self._actors])
+        except (RayActorError, RayTaskError) as error:
+            raise ActorFailed(_reason(error)) from None
+        self._thread.start()
+
+    def process_ids(self) -> list[int]:
+        return ray.get([actor.process_id.remote() for actor in self._actors])
+
+    def statuses(self, timeout: float = 0.5) -> list[str]:
+        """What each actor is doing; "restarting" where it does not answer."""
+        calls = [actor.status.remote() for actor in self._actors]
+        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=timeout)
+        return [_status(call) if call in ready else "restarting" for call in calls]
+
+    def publish(self, snapshot: PolicySnapshot) -> None:
+        reference = ray.put(snapshot)
+        with self._changed:
+            self._snapshot = reference
+            self._changed.notify_all()
+
+    def collect(self) -> list[Rollout]:
+        """As many slabs as there are actors, in the order they came.
+
+        Raises:
+            ActorFailed: an actor's code raised.
+        """
+        wanted = len(self._actors)
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure or self._closed or len(self._ready) >= wanted, timeout=1.0)
+            if self._failure:
+                raise self._failure
+            if len(self._ready) < wanted:
+                return []
+            slabs = [self._ready.popleft() for _ in range(wanted)]
+            self._changed.notify_all()
+            return slabs
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)
+        for actor in self._actors:
+            ray.kill(actor)
+
+    def _keep_busy(self) -> None:
+        in_flight: dict[Any, int] = {}
+        resting: dict[int, float] = {}  # actors that died, and when to call them again
+        room = 2 * len(self._actors)
+        while not self._closed:
+            now = time.monotonic()
+            idle = [i for i in range(len(self._actors)) if i not in in_flight.values() and resting.get(i, 0) <= now]
+            with self._changed:
+                snapshot, space = self._snapshot, room - len(self._ready) - len(in_flight)
+                if not in_flight and (snapshot is None or space <= 0 or not idle):
+                    self._changed.wait(_POLL_SECONDS)
+                    continue
+            for index in idle[: max(space, 0)]:
+                in_flight[self._actors[index].slab.remote(snapshot)] = index
+            done, _ = ray.wait(list(in_flight), num_returns=1, timeout=_POLL_SECONDS)
+            for call in done:
+                index = in_flight.pop(call)
+                try:
+                    rollout = ray.get(call)
+                except RayActorError:
+                    self._deaths += 1
+                    resting[index] = time.monotonic() + _AFTER_DEATH_SECONDS
+                    log.warning("actor %d died; Ray restarts it, its slab is lost", index)
+                    continue
+                except Exception as error:  # whatever the actor's code raised ends the run, in one line
+                    with self._changed:
+                        self._failure = ActorFailed(f"actor {index}: {_reason(error)}")
+                        self._changed.notify_all()
+                    return
+                with self._changed:
+                    self._ready.append(rollout)
+                    self._changed.notify_all()
+
+
+def _status(call: Any) -> str:
+    try:
+        return ray.get(call)
+    except RayActorError:
+        return "restarting"
+
+
+def _reason(error: Exception) -> str:
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    return lines[-1]

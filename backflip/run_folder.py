@@ -1,0 +1,119 @@
+"""One run's folder: where each file lies, and how it is written so that it is never half there."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backflip.config import TrainConfig
+from backflip.errors import UserError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``runs/<name>/``. ``summary.json`` is written last: a run that has one is complete."""
+
+    path: Path
+
+    @property
+    def run(self) -> str:
+        """The run's id, which every key in the store carries."""
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "learner.safetensors"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def progress(self) -> Path:
+        """One JSON object a line, one line a second of training: the report's curves."""
+        return self.path / "progress.jsonl"
+
+    @property
+    def video(self) -> Path:
+        return self.path / "backflip.mp4"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def store(self) -> Path:
+        """The embedded label store's files."""
+        return self.path / "store"
+
+    @property
+    def reward_model(self) -> Path:
+        """Every version of the reward model."""
+        return self.path / "reward_model"
+
+    def read_config(self) -> TrainConfig:
+        """Raises UserError where this is no run."""
+        try:
+            return TrainConfig.from_json(self.config.read_text())
+        except FileNotFoundError:
+            raise UserError(f"{self.path} is not a run: it has no config.json") from None
+        except ValueError as error:
+            raise UserError(f"{self.config}: {error}") from None
+
+    def write_json(self, path: Path, value: dict[str, Any]) -> None:
+        write_whole(path, json.dumps(value, indent=2, default=str) + "\n")
+
+
+def create_run_folder(config: TrainConfig) -> RunFolder:
+    """Make the folder of a new run and write its config.
+
+    Raises:
+        UserError: the folder cannot be written, or a run of this name is there already.
+    """
+    name = config.name or f"{config.preset}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = RunFolder(config.out / name)
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir()
+        folder.logs.mkdir()
+        write_whole(folder.config, config.to_json() + "\n")
+    except FileExistsError:
+        raise UserError(
+            f"{folder.path} exists already; choose another --name, or go on with `backflip resume {folder.path}`"
+        ) from None
+    except OSError as error:
+        raise UserError(f"cannot write the run's folder {folder.path}: {error.strerror}") from None
+    return folder
+
+
+def open_run_folder(path: Path) -> RunFolder:
+    """An existing run. Raises UserError where there is none."""
+    folder = RunFolder(path.resolve())
+    folder.read_config()
+    return folder
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Beside first, then renamed: a reader sees the old file or the new one, never a part."""
+    beside = path.with_name(path.name + ".partial")
+    with beside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

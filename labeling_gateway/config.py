@@ -1,0 +1,121 @@
+"""What is asked, how much of it, who answers, and how the room's two processes run."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+Config = TypeVar("Config", "GatewayConfig", "TeacherConfig")
+
+MINIMUM_BATCH = 5
+"""Fewest questions asked at once, as long as the budget allows that many."""
+
+MAXIMUM_BATCH = 100
+"""Most questions asked at once, whatever the budget."""
+
+BATCHES = 40
+"""A budget is asked in about this many batches, so that each is chosen by a fresh model."""
+
+
+@dataclass(frozen=True)
+class LabelsConfig:
+    """How many questions are asked, which, when, and who answers them.
+
+    Raises:
+        ValueError: a value is out of its range; the message names the field.
+    """
+
+    budget: int = 900
+    """Answers that may be used, ties and "can't tell" included."""
+
+    source: Literal["scripted", "none"] = "scripted"
+    """Who answers: a scripted teacher that judges by the task's own score, or nobody."""
+
+    clip_steps: int = 50
+    """Steps of each of the two clips of a question."""
+
+    uniform_share: float = 0.1
+    """Share of the questions that are drawn at random; disagreement of the ensemble chooses the others."""
+
+    upfront: float = 0.25
+    """Share of the budget that may be asked before any training."""
+
+    ask_until: float = 0.8
+    """Share of the run by which the whole budget has been asked."""
+
+    ask_decay: float = 0.3
+    """The rate of asking falls as 1 / (t + this), t going from 0 at the start to 1 at `ask_until`."""
+
+    teacher_beta: float = math.inf
+    """The scripted teacher's rationality, per unit of score; `inf` always names the better clip."""
+
+    teacher_mistakes: float = 0.0
+    """Chance that the scripted teacher names the other clip."""
+
+    def __post_init__(self) -> None:
+        if self.budget < 0:
+            raise ValueError(f"labels.budget must be 0 or more, not {self.budget}")
+        if self.source not in ("scripted", "none"):
+            raise ValueError(f"labels.source must be scripted or none, not {self.source!r}")
+        if self.clip_steps < 2:
+            raise ValueError(f"labels.clip-steps must be 2 or more, not {self.clip_steps}")
+        for name in ("uniform_share", "upfront", "teacher_mistakes"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"labels.{name.replace('_', '-')} must be from 0 to 1, not {getattr(self, name)}")
+        if not 0 < self.ask_until <= 1:
+            raise ValueError(f"labels.ask-until must be above 0 and at most 1, not {self.ask_until}")
+        if not 0 < self.ask_decay < math.inf:
+            raise ValueError(f"labels.ask-decay must be above 0 and finite, not {self.ask_decay}")
+        if not self.teacher_beta > 0:
+            raise ValueError(f"labels.teacher-beta must be above 0, not {self.teacher_beta}")
+
+    @property
+    def questions(self) -> int:
+        """Questions that may be asked in all: none where nobody answers."""
+        return 0 if self.source == "none" else self.budget
+
+    @property
+    def batch(self) -> int:
+        """Questions asked at once."""
+        return min(self.questions, MAXIMUM_BATCH, max(MINIMUM_BATCH, round(self.questions / BATCHES)))
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """One gateway process."""
+
+    run: str
+    reward_address: str
+    seed: int
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
+
+    @staticmethod
+    def from_file(path: str | Path) -> GatewayConfig:
+        """Raises ValueError where the file is not such a config."""
+        return _from_file(GatewayConfig, path)
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """One scripted teacher process."""
+
+    run: str
+    seed: int
+    rater: str = "scripted"
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
+
+    @staticmethod
+    def from_file(path: str | Path) -> TeacherConfig:
+        """Raises ValueError where the file is not such a config."""
+        return _from_file(TeacherConfig, path)
+
+
+def _from_file(kind: type[Config], path: str | Path) -> Config:
+    try:
+        fields = json.loads(Path(path).read_bytes())
+        return kind(**fields | {"labels": LabelsConfig(**fields.get("labels", {}))})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"cannot use the config {path}: {error}") from error

@@ -1,0 +1,36 @@
+"""When questions are asked: some at once, the rest at a decaying rate (Christiano et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+
+from labeling_gateway.config import LabelsConfig
+
+_ROUNDING = 1e-9
+
+
+def allowed(labels: LabelsConfig, share: float) -> int:
+    """How many questions may have been asked when ``share`` of the run's steps are done.
+
+    `upfront` of them before the first step; the others at a rate that falls as 1 / (t + ask_decay),
+    where t goes from 0 at the start to 1 at `ask_until`, by which all have been asked.
+    """
+    upfront = math.ceil(labels.questions * labels.upfront - _ROUNDING)
+    t = min(1.0, max(0.0, share) / labels.ask_until)
+    asked = math.log1p(t / labels.ask_decay) / math.log1p(1 / labels.ask_decay)
+    return upfront + math.floor((labels.questions - upfront) * asked + _ROUNDING)
+
+
+def due(labels: LabelsConfig, share: float, asked: int, unanswered: int) -> int:
+    """How many questions to ask now: a whole batch or none, so that each batch is chosen by a fresh model.
+
+    The last questions of the budget, and the last before training starts, may be fewer than a batch.
+    None are due while more than a batch is unanswered.
+    """
+    if unanswered > labels.batch:
+        return 0
+    left = allowed(labels, share) - asked
+    ends = asked + left >= labels.questions or asked < allowed(labels, 0.0)
+    if left >= labels.batch:
+        return labels.batch
+    return max(0, left) if ends else 0

@@ -1,0 +1,90 @@
+"""Which pairs of clips are worth a person's time.
+
+Pairs on which the ensemble disagrees (Christiano et al. 2017; Lee et al. 2021, PEBBLE), mixed with
+uniform ones, none sharing a clip with another of its batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+PAIRS_PER_QUESTION = 10
+"""Candidate pairs looked at for each question asked."""
+
+
+@dataclass(frozen=True)
+class Pick:
+    """Two clips, by index, that somebody shall compare."""
+
+    a: int
+    b: int
+    chosen_by: Literal["disagreement", "uniform"]
+    disagreement: float  # std over members of P(a is better); 0 without a model
+
+
+def clip_sums(member_reward: np.ndarray, lengths: list[int]) -> np.ndarray:
+    """Each member's reward for each clip.
+
+    Args:
+        member_reward: [B, K], the steps of all clips one after the other.
+        lengths: steps of each of the M clips, at least one, B in all.
+
+    Returns:
+        float64 [M, K].
+    """
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return np.add.reduceat(member_reward.astype(np.float64), starts, axis=0)
+
+
+def choose(
+    clips: int, sums: np.ndarray | None, wanted: int, uniform_share: float, rng: np.random.Generator
+) -> list[Pick]:
+    """Up to ``wanted`` pairs of ``clips`` clips; fewer where the clips run out.
+
+    Args:
+        sums: [clips, K] from `clip_sums`, or None where no model is fitted yet: then all are uniform.
+    """
+    pairs = candidate_pairs(clips, wanted * PAIRS_PER_QUESTION, rng)
+    disagreement = np.zeros(len(pairs)) if sums is None else pair_disagreement(sums, pairs)
+    uniform = wanted if sums is None else int(rng.binomial(wanted, uniform_share))
+    used: set[int] = set()
+    picks: list[Pick] = []
+
+    def take(order: np.ndarray, until: int, chosen_by: Literal["disagreement", "uniform"]) -> None:
+        for index in order:
+            if len(picks) >= until:
+                return
+            a, b = (int(clip) for clip in pairs[index])
+            if a not in used and b not in used:
+                used.update((a, b))
+                picks.append(Pick(a, b, chosen_by, float(disagreement[index])))
+
+    # Uniform ones first: what disagreement leaves over would not be uniform.
+    take(np.arange(len(pairs)), uniform, "uniform")
+    take(np.argsort(-disagreement, kind="stable"), wanted, "disagreement")
+    return picks
+
+
+def candidate_pairs(clips: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
+    """Up to ``wanted`` different pairs in random order, int64 [P, 2].
+
+    Every clip is in as many pairs as any other, give or take one: the pairs come from whole random
+    matchings, so that a batch never runs out of clips before it must.
+    """
+    per_round = clips // 2
+    if per_round == 0 or wanted <= 0:
+        return np.empty((0, 2), np.int64)
+    rounds = -(-wanted // per_round)
+    matchings = [rng.permutation(clips)[: 2 * per_round].reshape(-1, 2) for _ in range(rounds)]
+    pairs = np.concatenate(matchings)
+    _, first = np.unique(np.sort(pairs, axis=1), axis=0, return_index=True)
+    return pairs[np.sort(first)][:wanted]
+
+
+def pair_disagreement(sums: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Standard deviation over members of P(a is better) = sigmoid(sum_a - sum_b), [P]."""
+    margin = sums[pairs[:, 0]] - sums[pairs[:, 1]]
+    return (0.5 * (1 + np.tanh(margin / 2))).std(axis=1)

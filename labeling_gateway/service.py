@@ -1,0 +1,148 @@
+"""The gateway: it turns candidate clips into the questions that people answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from contracts.clip import Clip
+from contracts.encoding import content_hash
+from contracts.label import Query
+from contracts.rollout import UNFITTED
+from labeling_gateway.client import Counts, GatewayClient
+from labeling_gateway.config import GatewayConfig
+from labeling_gateway.pool import Pool
+from labeling_gateway.schedule import due
+from labeling_gateway.selection import PAIRS_PER_QUESTION, choose, clip_sums
+
+logger = logging.getLogger("backflip.labeling_gateway")
+
+Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int] | None]
+"""observation [B, D] and action [B, A] to member_reward [B, K] and the version that scored; None
+where the reward service does not answer."""
+
+CLIPS_PER_QUESTION = 4
+"""Candidates that must have come in for each question asked, so that there is something to choose from."""
+
+_RETRY_SECONDS = 1.0
+_REPORT_SECONDS = 1.0
+
+
+class Gateway:
+    """Asks when the schedule allows, about what the ensemble disagrees on.
+
+    It keeps nothing that the store does not have but its candidates, which are disposable: one that
+    was killed goes on where it was. With the same seed, candidates and answers it asks the same.
+
+    While the reward service does not answer it asks nothing, says so, and goes on when it is back:
+    questions chosen blindly would waste answers.
+
+    Raises:
+        NotDurable: the store cannot promise to keep labels.
+    """
+
+    def __init__(self, config: GatewayConfig, client: GatewayClient, score: Score) -> None:
+        client.require_durable()
+        self._config = config
+        self._client = client
+        self._score = score
+        self._pool = Pool(name for query in client.asked() for name in (query.clip_a, query.clip_b))
+        self._candidates = client.counts().candidates
+        self._scoring_from = 0.0  # on the monotonic clock, after the reward service did not answer
+        self._reported: tuple[int, str] | None = None
+        self._report_from = 0.0
+
+    def offer(self, clips: list[Clip]) -> None:
+        """Takes in candidates of this process."""
+        for clip in clips:
+            self.take(clip.to_bytes())
+
+    def take(self, data: bytes) -> None:
+        """Takes in one candidate as it came over the wire; one that makes no sense is dropped."""
+        self._candidates += 1
+        try:
+            self._pool.add(data)
+        except ValueError as error:
+            logger.warning("dropped a candidate: %s", error)
+
+    def step(self) -> int:
+        """Ends leases that are over and asks what is due; returns how many questions it asked.
+
+        Raises:
+            StoreUnreachable, NotDurable: nothing is half-done; step again later.
+        """
+        self._client.expire_leases()
+        counts = self._client.counts()
+        progress = self._client.progress()
+        labels = self._config.labels
+        unanswered = counts.open + counts.leased
+        wanted = due(labels, progress.share if progress else 0.0, counts.asked, unanswered)
+        asked = 0
+        if not wanted:
+            waiting = self._nothing_due(counts, unanswered)
+        elif len(self._pool) < wanted * CLIPS_PER_QUESTION:
+            waiting = "candidate clips"
+        elif time.monotonic() < self._scoring_from:
+            waiting = "the reward service"
+        else:
+            queries, clips = self._choose(wanted, counts.asked)
+            asked = self._client.ask(queries, clips, labels.questions) if queries else 0
+            self._pool.remove(clips)
+            if time.monotonic() < self._scoring_from:
+                waiting = "the reward service"
+            else:
+                waiting = "" if asked else "candidate clips"
+        self._report(waiting)
+        return asked
+
+    def _nothing_due(self, counts: Counts, unanswered: int) -> str:
+        if counts.asked >= self._config.labels.questions:
+            return "answers" if unanswered else "nothing, all questions are answered"
+        return "answers" if unanswered > self._config.labels.batch else "training to go on"
+
+    def _choose(self, wanted: int, asked: int) -> tuple[list[Query], dict[str, bytes]]:
+        rng = np.random.default_rng([self._config.seed, asked])
+        newest = self._pool.newest(2 * PAIRS_PER_QUESTION * wanted)
+        scored = self._score(
+            np.concatenate([clip.observation for _, _, clip in newest]),
+            np.concatenate([clip.action for _, _, clip in newest]),
+        )
+        if scored is None:
+            if not self._scoring_from:
+                logger.warning("the reward service does not answer; no questions are asked until it does")
+            self._scoring_from = time.monotonic() + _RETRY_SECONDS
+            return [], {}
+        if self._scoring_from:
+            logger.info("the reward service answers again")
+        self._scoring_from = 0.0
+        member_reward, version = scored
+        sums = None if version == UNFITTED else clip_sums(member_reward, [len(clip) for _, _, clip in newest])
+        queries: list[Query] = []
+        clips: dict[str, bytes] = {}
+        for pick in choose(len(newest), sums, wanted, self._config.labels.uniform_share, rng):
+            (name_a, data_a, clip_a), (name_b, data_b, clip_b) = newest[pick.a], newest[pick.b]
+            clips |= {name_a: data_a, name_b: data_b}
+            queries.append(
+                Query(
+                    id=f"{asked + len(queries):06d}-{content_hash((name_a + name_b).encode())[:12]}",
+                    clip_a=name_a,
+                    clip_b=name_b,
+                    scene=clip_a.scene,
+                    chosen_by=pick.chosen_by,
+                    disagreement=pick.disagreement,
+                    policy_version=max(clip_a.policy_version, clip_b.policy_version),
+                    reward_version=version,
+                )
+            )
+        return queries, clips
+
+    def _report(self, waiting: str) -> None:
+        report = (self._candidates, waiting)
+        now = time.monotonic()
+        if report != self._reported and now >= self._report_from:
+            self._client.report_gateway(*report)
+            self._reported = report
+            self._report_from = now + _REPORT_SECONDS
