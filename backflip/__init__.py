@@ -1,0 +1,57 @@
+"""Teach agents by saying which of two clips is better.
+
+    import backflip
+
+    run = backflip.train("hopper-backflip", seed=1)
+    print(run.summary["metrics"])
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backflip.config import TrainConfig
+    from backflip.evaluation import Evaluation
+    from backflip.training import Run
+
+__all__ = ["evaluate", "preset", "resume", "train"]
+
+
+def preset(name: str) -> TrainConfig:
+    """The config of a preset, to be changed with `dataclasses.replace`. Raises UserError."""
+    from backflip.errors import UserError
+    from backflip.presets import PRESETS
+
+    if name not in PRESETS:
+        raise UserError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name].config
+
+
+def train(job: str | TrainConfig, **changes: Any) -> Run:
+    """Train a preset or a config, with top-level ``changes`` (``seed=1, steps=100_000, serial=True``).
+
+    Raises:
+        UserError: a mistake in the job, or a part that cannot start.
+        ValueError: a value out of its range.
+    """
+    from backflip.training import train as run_training
+
+    config = preset(job) if isinstance(job, str) else job
+    return run_training(replace(config, **changes), command=f"backflip.train({config.preset!r}, {changes})")
+
+
+def resume(run: str | Path, *, steps: int | None = None) -> Run:
+    """Go on with a run; see `train` for what is raised."""
+    from backflip.training import resume as resume_training
+
+    return resume_training(Path(run), steps=steps)
+
+
+def evaluate(run: str | Path, *, episodes: int = 20, seed: int = 0) -> Evaluation:
+    """Measure a run's policy afresh. Raises UserError where there is no such run."""
+    from backflip.showing import evaluate_run
+
+    return evaluate_run(Path(run), episodes=episodes, seed=seed)

@@ -11,7 +11,7 @@ import mujoco_warp
 import numpy as np
 import warp
 
-from backflip.stage import CAMERA, FIELD_OF_VIEW, FLOOR, floor_period, set_stage
+from backflip.stage import CAMERA, FLOOR, floor_period, set_stage
 from contracts.clip import Camera, Scene
 
 log = logging.getLogger("backflip.drawing")
@@ -79,7 +79,7 @@ class _Tracer:
             rows = np.arange(start, start + _BATCH).clip(max=len(state) - 1)  # a short last batch repeats its last row
             count = min(_BATCH, len(state) - start)
             frames[start : start + count] = self._trace_batch([pose[rows] for pose in poses])[:count]
-            if time.monotonic() - said > _PROGRESS_EVERY:
+            if start + count < len(state) and time.monotonic() - said > _PROGRESS_EVERY:
                 said = time.monotonic()
                 log.info("%s: drew %d of %d frames", self._scene.task, start + count, len(state))
         return frames

@@ -20,6 +20,8 @@ _SKY = np.array((0.62, 0.76, 0.90))
 _PLAIN = (0.8, 0.6, 0.4)  # the colour that gymnasium's models leave their geoms in
 _NEAR_ROOT, _FAR_FROM_ROOT = np.array((0.98, 0.60, 0.16)), np.array((0.62, 0.16, 0.33))
 
+_HIDDEN = 5  # a group of geoms that is not drawn
+
 _AMBIENT = 0.45
 _SUN = np.array((0.35, 0.45, -1.0))  # direction of its light
 
@@ -72,11 +74,14 @@ def _depth(body: mujoco.MjsBody) -> int:
 
 
 def _lay_floor(spec: mujoco.MjSpec, camera: Camera) -> None:
-    """Squares that fade into the horizon. The model's own planes are hidden; the first gives the height."""
+    """Squares that fade into the horizon, in the place of the model's own planes.
+
+    Where there is none, or it is out of sight, the floor lies a little below the scene.
+    """
     planes = [geom for geom in spec.geoms if geom.type == mujoco.mjtGeom.mjGEOM_PLANE]
     for plane in planes:
-        plane.group = 5
-    height = planes[0].pos[2] if planes else camera.lookat[2] - camera.distance / 4
+        plane.group = _HIDDEN
+    height = max([plane.pos[2] for plane in planes] + [camera.lookat[2] - 0.35 * camera.distance])
     half = _SQUARES * _square(camera) / 2
     texture = spec.add_texture(
         name=FLOOR, type=mujoco.mjtTexture.mjTEXTURE_2D, width=_TEXELS, height=_TEXELS, nchannel=3

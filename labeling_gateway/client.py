@@ -5,12 +5,9 @@ Everything goes through the label store; no call needs the gateway's process.
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import redis
 from redis.client import PubSub
 
 from contracts.clip import Clip, Scene
@@ -18,12 +15,10 @@ from contracts.encoding import content_hash
 from contracts.label import SCHEMA, Choice, Label, Lease, Opinion, Query
 from labeling_gateway import scripts
 from labeling_gateway.durable import Command, Session, script
+from labeling_gateway.hasty import Hasty
 from labeling_gateway.store import Keys, StoreError, connect
 
-logger = logging.getLogger("backflip.labeling_gateway")
-
 _PAGE = 500  # questions looked up in one round trip
-_QUIET_SECONDS = 2.0  # how long a caller that never waits leaves an unreachable store alone
 _SOURCES = [scripts.COUNTS, scripts.EXPIRE, scripts.ASK, scripts.LEASE, scripts.RELEASE, scripts.ANSWER]
 
 
@@ -74,7 +69,7 @@ class GatewayClient:
     def __init__(self, store_url: str, run: str) -> None:
         self.keys = Keys(run)
         self._session = Session(connect(store_url), store_url, _SOURCES)
-        self._hasty = _Hasty(lambda: connect(store_url, patient=False))
+        self._hasty = Hasty(lambda: connect(store_url, patient=False))
 
     def close(self) -> None:
         self._hasty.close()
@@ -246,39 +241,6 @@ class GatewayClient:
     def _script(self, source: str, *arguments: str | bytes | float) -> Command:
         keys = self.keys
         return script(source, [keys.queue, keys.leases, keys.totals, keys.asked, keys.labels], keys.prefix, *arguments)
-
-
-class _Hasty:
-    """Sends what may be lost, and never waits longer than half a second."""
-
-    def __init__(self, connect: Callable[[], redis.Redis]) -> None:
-        self._connect = connect
-        self._client: redis.Redis | None = None
-        self._quiet_until = 0.0
-        self._failing = False
-
-    def send(self, commands: list[Command]) -> None:
-        if not commands or time.monotonic() < self._quiet_until:
-            return
-        try:
-            self._client = self._client or self._connect()
-            with self._client.pipeline(transaction=False) as pipe:
-                for command in commands:
-                    pipe.execute_command(*command)
-                pipe.execute()
-        except (redis.RedisError, StoreError) as error:
-            self._quiet_until = time.monotonic() + _QUIET_SECONDS
-            if not self._failing:
-                logger.warning("candidates and progress are not delivered for now: %s", error)
-            self._failing = True
-            return
-        if self._failing:
-            logger.info("candidates and progress are delivered again")
-        self._failing = False
-
-    def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
 
 
 def _label(entry: dict[bytes, bytes]) -> Label:

@@ -81,12 +81,12 @@ def start_embedded(directory: Path, port: int | None = None) -> EmbeddedStore:
         port = _free_port()
         try:
             return EmbeddedStore(directory, port, password, _launch(directory, port, password))
-        except _PortTaken:  # by somebody else between the asking and the starting
+        except _PortTakenError:  # by somebody else between the asking and the starting
             continue
     raise StoreError("no free port on 127.0.0.1 for the label store")
 
 
-class _PortTaken(StoreError):
+class _PortTakenError(StoreError):
     pass
 
 
@@ -163,7 +163,7 @@ def _await_ready(process: subprocess.Popen[bytes], directory: Path, port: int, p
             if process.poll() is not None:
                 said = (directory / "store.log").read_bytes()[log_start:].decode(errors="replace")
                 if "Address already in use" in said:
-                    raise _PortTaken(f"port {port} of 127.0.0.1 is taken; choose another for the label store")
+                    raise _PortTakenError(f"port {port} of 127.0.0.1 is taken; choose another for the label store")
                 last = said.strip().splitlines()[-1:] or ["nothing"]
                 raise StoreError(f"the label store ended at once; {directory / 'store.log'} says: {last[0]}")
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -107,6 +108,11 @@ def connect(url: str, *, patient: bool = True) -> redis.Redis:
     """
     client = _client(url, patient)
     try:
+        with suppress(redis.ConnectionError, redis.TimeoutError), _client(url, patient=False) as probe:
+            try:
+                probe.ping()
+            except redis.AuthenticationError as error:  # which patience would not mend
+                raise StoreUnreachable(describe(url, error)) from error
         client.ping()
     except redis.RedisError as error:
         raise StoreUnreachable(describe(url, error)) from error

@@ -52,8 +52,8 @@ class About:
 
 
 _ABOUT = {
-    "CartPole": About(0.02, "In which clip is the pole balanced better?", cart_pole, "balanced steps"),
-    "InvertedPendulum": About(0.04, "In which clip is the pole balanced better?", inverted_pendulum, "balanced steps"),
+    "CartPole": About(0.02, "In which clip is the pole balanced better?", cart_pole, "steps"),
+    "InvertedPendulum": About(0.04, "In which clip is the pole balanced better?", inverted_pendulum, "steps"),
     "InvertedDoublePendulum": About(0.05, "In which clip are the two poles balanced better?"),
     "Pendulum": About(0.05, "In which clip is the pendulum held up better?"),
     "Acrobot": About(0.2, "In which clip does the tip swing up higher?", acrobot),

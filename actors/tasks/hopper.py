@@ -50,7 +50,7 @@ def backward_turns(xp: Any, state: State) -> Array:
 
 
 def flip_metrics(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> dict[str, float]:
-    """Net backward turns of an episode; how many touched the ground with the foot alone; how many landed.
+    """How many of an episode's backward turns touched the ground with the foot alone, and how many landed.
 
     A turn begins where the torso was last upright (a whole number of turns) and ends at the next
     whole number; forward turns take completed ones back. It is clean if nothing but the foot
@@ -72,7 +72,6 @@ def flip_metrics(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> d
         landed += bool((foot[window] & ~other[window] & (tilt < _UPRIGHT)).any())
         start = row
     return {
-        "flips_per_episode": float(turns[-1] - turns[0]),
         "clean_flips_per_episode": float(clean),
         "landings_per_episode": float(landed),
     }
@@ -104,6 +103,6 @@ BACKFLIP = Task(
     score=backflip_score,
     camera=_SIDE,
     odometer=backward_turns,
-    odometer_name="turns",
+    odometer_name="flips",
     metrics=flip_metrics,
 )

@@ -57,12 +57,12 @@ def tip(xp: Any, state: State) -> tuple[Array, Array]:
 
 def one_pole_metrics(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> dict[str, float]:
     """The share of the steps on which gymnasium would not have ended the episode."""
-    return {"balanced_share": float((np.abs(qpos[1:, 1]) <= _UPRIGHT).mean())}
+    return {"balanced_share": float((np.abs(qpos[:, 1]) <= _UPRIGHT).mean())}
 
 
 def two_pole_metrics(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> dict[str, float]:
     """The share of the steps on which gymnasium would not have ended the episode: tip over 1 m."""
-    return {"balanced_share": float((tip(np, State(qpos[1:], qvel[1:]))[1] > 1.0).mean())}
+    return {"balanced_share": float((tip(np, State(qpos, qvel))[1] > 1.0).mean())}
 
 
 PENDULUM = Task(

@@ -70,6 +70,6 @@ REACHER = Task(
     frame_skip=2,
     episode_steps=100,
     reset_noise=_TARGET_SPREAD,
-    camera=Camera(lookat=(0.0, 0.0, 0.0), distance=0.85, elevation=-65.0),
+    camera=Camera(lookat=(0.0, 0.0, 0.0), distance=0.95, elevation=-72.0),
     metrics=metrics,
 )

@@ -82,13 +82,12 @@ def _forward_score(
 
 
 def _run_metrics(seconds: float, healthy: Healthy | None) -> Metrics:
-    """Metres covered, mean speed, and the share of the time not fallen."""
+    """Mean speed, and the share of the time not fallen."""
 
     def metrics(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> dict[str, float]:
-        metres = float(qpos[-1, 0] - qpos[0, 0])
-        measured = {"metres_per_episode": metres, "metres_per_second": metres / (seconds * (len(qpos) - 1))}
+        measured = {"metres_per_second": float(qpos[-1, 0] - qpos[0, 0]) / (seconds * (len(qpos) - 1))}
         if healthy is not None:
-            measured["healthy_share"] = float(healthy(np, State(qpos[1:], qvel[1:])).mean())
+            measured["healthy_share"] = float(healthy(np, State(qpos, qvel)).mean())
         return measured
 
     return metrics

@@ -1,0 +1,224 @@
+"""The command line: `backflip train PRESET` and what people do next."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+# tyro reads docstrings and types; everything heavy is imported by the command that needs it.
+import tyro
+
+from backflip.errors import UserError
+from contracts import log as log_setup
+
+INTERRUPTED = 130
+FAILED = 1
+USAGE = 2
+
+_HELP = """usage: backflip COMMAND ...
+
+Teach a simulated robot by saying which of two clips is better.
+
+  backflip train PRESET       train; `backflip train PRESET --help` shows what can be set
+  backflip resume RUN         go on with a run that was stopped
+  backflip evaluate RUN       measure a run's policy afresh
+  backflip video RUN          draw a run's policy, with the reward bar
+  backflip bench              measure speed on this machine
+  backflip serve-reward       serve a run's reward model over gRPC
+  backflip list               presets, engines and their tasks
+"""
+
+Run = Annotated[Path, tyro.conf.Positional]
+JsonFlag = Annotated[bool, tyro.conf.arg(name="json")]
+
+
+def train(arguments: list[str]) -> int:
+    from backflip.presets import PRESETS
+    from backflip.training import train as run_training
+
+    choices = {name: (preset.summary, preset.config) for name, preset in PRESETS.items()}
+    _require_preset(arguments, choices)
+    config = tyro.extras.overridable_config_cli(choices, prog="backflip train", args=arguments)
+    run_training(config, command=_command())
+    return 0
+
+
+def resume(run: Run, steps: int | None = None) -> int:
+    """Go on with a run that was stopped, or that is to train longer.
+
+    Args:
+        run: folder of the run.
+        steps: train up to this many steps in all.
+    """
+    from backflip.training import resume as resume_training
+
+    resume_training(run, steps=steps, command=_command())
+    return 0
+
+
+def evaluate(run: Run, episodes: int = 20, seed: int = 0, as_json: JsonFlag = False) -> int:
+    """Measure a run's policy over whole episodes, without exploration noise.
+
+    Args:
+        run: folder of the run.
+        episodes: how many.
+        seed: of the episodes' starts.
+        as_json: print one JSON object and nothing else.
+    """
+    from backflip.showing import evaluate_run
+
+    if episodes < 1:
+        raise UserError(f"--episodes must be at least 1, not {episodes}")
+    if seed < 0:
+        raise UserError(f"--seed must not be negative, not {seed}")
+    evaluation = evaluate_run(run, episodes=episodes, seed=seed)
+    result = {
+        "run": str(run),
+        "episodes": evaluation.episodes,
+        "seed": seed,
+        "true_return": evaluation.true_return,
+        "metrics": evaluation.metrics,
+    }
+    _print_result(result, as_json=as_json)
+    return 0
+
+
+def video(run: Run, output: Path | None = None, seed: int = 0) -> int:
+    """Draw one episode of a run's policy, with the reward bar.
+
+    Args:
+        run: folder of the run.
+        output: the mp4 file; backflip.mp4 in the run's folder if left out.
+        seed: of the episode's start.
+    """
+    from backflip.showing import video_of_run
+
+    print(video_of_run(run, output, seed=seed))
+    return 0
+
+
+def bench(as_json: JsonFlag = False, rounds: int = 5, seed: int = 0) -> int:
+    """Measure this machine: simulator alone, training, and scoring, in turns.
+
+    Args:
+        as_json: print one JSON object and nothing else on standard output.
+        rounds: the medians are over this many.
+        seed: of the training that is measured.
+    """
+    from backflip.bench import measure
+
+    if rounds < 1:
+        raise UserError(f"--rounds must be at least 1, not {rounds}")
+    _print_result(measure(rounds=rounds, seed=seed), as_json=as_json)
+    return 0
+
+
+def serve_reward(run: Path, address: str = "127.0.0.1:8001", allow_remote: bool = False) -> int:
+    """Serve a run's reward model by the Open Inference Protocol v2, until stopped.
+
+    Args:
+        run: folder of the run.
+        address: HOST:PORT to listen on.
+        allow_remote: listen beyond loopback, where anybody can reach it.
+    """
+    from backflip.showing import serve_reward_of_run
+
+    serve_reward_of_run(run, address, allow_remote=allow_remote)
+    return 0
+
+
+def list_all(engine: str | None = None) -> int:
+    """Show presets, engines and their tasks.
+
+    Args:
+        engine: every task of this engine.
+    """
+    from backflip.catalogue import show
+
+    show(engine)
+    return 0
+
+
+_COMMANDS: dict[str, Callable[..., int]] = {
+    "resume": resume,
+    "evaluate": evaluate,
+    "video": video,
+    "bench": bench,
+    "serve-reward": serve_reward,
+    "list": list_all,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of `backflip`; the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    log_setup.setup("backflip", logging.WARNING)
+    # Messages of the libraries' C++ halves are not for users.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    command = arguments[0] if arguments else "--help"
+    if command in ("-h", "--help"):
+        print(_HELP)
+        return 0
+    if command != "train" and command not in _COMMANDS:
+        known = ", ".join(["train", *_COMMANDS])
+        return _complain(f"there is no command {command!r}; choose one of {known}", USAGE)
+    return _run(command, arguments[1:])
+
+
+def _run(command: str, arguments: list[str]) -> int:
+    from backflip.training import Interrupted
+
+    try:
+        if command == "train":
+            return train(arguments)
+        return tyro.cli(_COMMANDS[command], prog=f"backflip {command}", args=arguments)
+    except Interrupted as stop:
+        return _complain(str(stop), INTERRUPTED, kind="")
+    except (UserError, ValueError) as error:
+        return _complain(str(error), FAILED if isinstance(error, UserError) else USAGE)
+    except KeyboardInterrupt:
+        return _complain("stopped", INTERRUPTED, kind="")
+
+
+def _require_preset(arguments: list[str], known: dict[str, Any]) -> None:
+    """Our own words for the commonest mistake: tyro's box names no near match."""
+    import difflib
+
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
+        near = difflib.get_close_matches(arguments[0], known, n=2, cutoff=0.4)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise UserError(f"there is no preset {arguments[0]!r}{hint} (`backflip list` shows them all)")
+
+
+def _command() -> str:
+    return shlex.join(["backflip", *sys.argv[1:]])
+
+
+def _complain(message: str, status: int, kind: str = "error: ") -> int:
+    print(f"backflip: {kind}{' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _print_result(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result))
+        return
+    for name, value in _flat(result):
+        print(f"{name:40} {value:,.3f}" if isinstance(value, float) else f"{name:40} {value}")
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        rows += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+    return rows
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""Every part in a process of its own: Ray actors, reward service, gateway, teacher, store."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from actors.ray_pool import ActorPool, ServiceAddresses
+from backflip.config import TrainConfig
+from backflip.run_folder import RunFolder, write_whole
+from backflip.supervisor import Part, Supervisor
+from backflip.system import Facts, open_store, worker_specs
+from contracts.clip import Scene
+from contracts.spaces import Spaces
+from labeling_gateway.client import GatewayClient
+from labeling_gateway.config import GatewayConfig, TeacherConfig
+from labeling_gateway.store import StoreError
+from learner.loop import Progress
+from reward_service.client import RewardClient, RewardServiceUnavailable
+from reward_service.config import RewardServiceConfig
+
+log = logging.getLogger("backflip.launcher")
+
+_OBJECT_STORE_BYTES = 256 * 2**20  # a slab is about a megabyte
+_FACTS_SECONDS = 0.5
+_PROGRESS_SECONDS = 0.25
+
+
+class DistributedSystem:
+    """A `backflip.system.System` of processes on this machine, supervised.
+
+    Raises:
+        UserError: a part could not be started; those that were are stopped again.
+    """
+
+    def __init__(self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene) -> None:
+        self._supervisor = Supervisor()
+        self._store = None
+        self._gateway: GatewayClient | None = None
+        self._reward: RewardClient | None = None
+        self._pool: ActorPool | None = None
+        self._facts = Facts()
+        self._progress_from = 0.0
+        self._stopping = threading.Event()
+        try:
+            services = self._start_services(config, folder, spaces, scene)
+            _start_ray()
+            specs = worker_specs(config, config.actors.count, config.actors.worlds)
+            self._pool = self.source = ActorPool(specs, services)
+            self._pool.wait_ready()
+            self._supervisor.wait_up()
+        except BaseException:
+            self.stop()
+            raise
+        self._listening = threading.Thread(target=self._listen, name="facts", daemon=True)
+        self._listening.start()
+
+    def after_update(self, progress: Progress, total_steps: int) -> None:
+        now = time.monotonic()
+        if self._gateway is not None and now >= self._progress_from:
+            self._gateway.report_progress(progress.env_steps, total_steps)
+            self._progress_from = now + _PROGRESS_SECONDS
+
+    def facts(self) -> Facts:
+        return self._facts
+
+    def process_ids(self) -> dict[str, int]:
+        """Process of every part, by name; actors are actor-0, actor-1 …"""
+        assert self._pool is not None
+        found = self._supervisor.process_ids()
+        if self._store is not None and self._store.embedded is not None:
+            found["label store"] = self._store.embedded.pid
+        return found | {f"actor-{number}": pid for number, pid in enumerate(self._pool.process_ids())}
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._pool is not None:
+            self._pool.close()
+        ray.shutdown()
+        self._supervisor.stop()
+        if self._store is not None:
+            self._store.stop()
+
+    def _start_services(
+        self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene
+    ) -> ServiceAddresses:
+        if not config.needs_labels:
+            return ServiceAddresses(folder.run, None, None)
+        self._store = open_store(folder)
+        if self._store.embedded is not None:
+            self._supervisor.adopt("label store", self._store.embedded.alive, self._store.embedded.restart)
+        self._gateway = GatewayClient(self._store.url, folder.run)
+        self._gateway.put_scene(scene)
+        address = f"127.0.0.1:{_free_port()}"
+        self._reward = RewardClient(address)
+        secret = {"BACKFLIP_STORE_URL": self._store.url, "OMP_NUM_THREADS": "1"}
+        reward = RewardServiceConfig(
+            run=folder.run,
+            address=address,
+            directory=str(folder.reward_model),
+            seed=config.seed,
+            observation_size=spaces.observation_size,
+            action_size=spaces.action.size,
+            reward=config.reward_model,
+        )
+        gateway = GatewayConfig(run=folder.run, reward_address=address, seed=config.seed, labels=config.labels)
+        teacher = TeacherConfig(run=folder.run, seed=config.seed, labels=config.labels)
+        client = self._reward
+        self._start(folder, "reward service", "reward_service", reward, secret, lambda: _answers(client))
+        self._start(folder, "labeling gateway", "labeling_gateway", gateway, secret)
+        if config.labels.source == "scripted":
+            self._start(folder, "teacher", "labeling_gateway.teacher", teacher, secret)
+        return ServiceAddresses(folder.run, address, self._store.url)
+
+    def _start(
+        self, folder: RunFolder, name: str, module: str, config: Any, secret: dict[str, str], is_up: Any = None
+    ) -> None:
+        file = folder.logs / f"{name.replace(' ', '_')}.json"
+        write_whole(file, json.dumps(asdict(config), indent=2) + "\n")
+        self._supervisor.start(Part(name, module, file, file.with_suffix(".log"), secret, is_up))
+
+    def _listen(self) -> None:
+        """Gathers the facts beside the training, which never waits for them."""
+        while not self._stopping.wait(_FACTS_SECONDS):
+            facts = Facts(self._facts.labels_used, self._facts.reward_version, self._facts.held_out_accuracy)
+            assert self._pool is not None
+            for number, status in enumerate(self._pool.statuses()):
+                facts.doing[f"actor {number}"] = status
+            if self._gateway is not None and self._reward is not None:
+                self._hear_services(facts, self._gateway, self._reward)
+            for name in self._supervisor.down():
+                facts.doing[name] = "down, restarting"
+            self._facts = facts
+
+    def _hear_services(self, facts: Facts, gateway: GatewayClient, reward: RewardClient) -> None:
+        try:
+            counts = gateway.counts()
+            facts.labels_used = counts.used
+            facts.doing["gateway"] = f"waiting for {counts.waiting}" if counts.waiting else "asking"
+        except StoreError as error:
+            facts.doing["gateway"] = str(error)
+        try:
+            report = reward.report()
+            facts.reward_version = report["version"]
+            facts.held_out_accuracy = report["held_out_accuracy"]
+        except RewardServiceUnavailable as error:
+            facts.doing["reward service"] = str(error)
+
+
+def _start_ray() -> None:
+    """A Ray of our own on loopback, unless one is named by RAY_ADDRESS."""
+    # Without this, Ray takes the machine's outside address and listens on every interface.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    project = str(Path(__file__).resolve().parent.parent)
+    ray.init(
+        include_dashboard=False,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        configure_logging=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": project, "OMP_NUM_THREADS": "1"}},
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _answers(client: RewardClient) -> bool:
+    try:
+        client.wait_ready(0.2)
+    except RewardServiceUnavailable:
+        return False
+    return True

@@ -1,0 +1,33 @@
+"""Pictures of clips and episodes, whatever kind of scene they come from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contracts.clip import Scene
+
+
+def draw(scene: Scene, state: np.ndarray, width: int = 480, height: int = 360, *, samples: int = 2) -> np.ndarray:
+    """One picture for every row of a state track.
+
+    Args:
+        state: float [L, S], consecutive rows of one episode; see `contracts.clip.Track`.
+        samples: sub-pixel samples an axis: 2 is smooth, 1 is four times as fast.
+
+    Returns:
+        uint8 [L, height, width, 3].
+
+    Raises:
+        CannotDraw: the scene's states are observations of a task that nothing here can draw.
+        ValueError: the track is empty, or not as wide as the scene's states.
+    """
+    state = np.asarray(state)
+    if state.ndim != 2 or not len(state):
+        raise ValueError(f"{scene.task}: expected a state track [L, S] with at least one row, found {state.shape}")
+    if scene.track == "mujoco":
+        from backflip.raytracer import trace  # heavy: brings Warp with it
+
+        return trace(scene, state, width, height, samples)
+    from backflip.sketches import sketch
+
+    return sketch(scene, state, width, height, samples)

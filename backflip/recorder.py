@@ -1,0 +1,126 @@
+"""Keeps what happened: one line a second in progress.jsonl, and TensorBoard events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from statistics import fmean
+
+from torch.utils.tensorboard import SummaryWriter
+
+from backflip.config import TrainConfig
+from backflip.run_folder import RunFolder
+from backflip.system import Facts
+from contracts.rollout import Episode
+from learner.loop import Progress
+
+_RECORD_SECONDS = 1.0
+_EPISODES = 100  # the newest, that means are taken over
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One moment of a run, in the units people think in."""
+
+    env_steps: int
+    total_steps: int
+    wall_seconds: float
+    simulated_seconds: float
+    steps_per_second: float
+    labels_used: int
+    labels_budget: int
+    reward_model_version: int
+    reward_model_accuracy: float | None
+    policy_version: int
+    policy_lag: float
+    true_return: float | None
+    predicted_return: float | None
+    odometer: float | None
+    dropped_slabs: int
+    skipped_slabs: int
+    policy_loss: float
+    value_loss: float
+    entropy: float
+    divergence: float
+
+    @property
+    def times_real_time(self) -> float:
+        return self.simulated_seconds / self.wall_seconds if self.wall_seconds else 0.0
+
+
+class Recorder:
+    """Use as a context, opened when the training itself begins: it holds the clock."""
+
+    def __init__(
+        self, folder: RunFolder, config: TrainConfig, control_timestep: float, progress: Progress
+    ) -> None:
+        self._folder = folder
+        self._config = config
+        self._control_timestep = control_timestep
+        self._wall_before = progress.wall_seconds
+        self._steps_before = progress.env_steps
+        self._episodes: deque[Episode] = deque(maxlen=_EPISODES)
+        self._next = 0.0
+        self.last = self._snapshot(progress, 0, Facts())
+
+    def __enter__(self) -> Recorder:
+        self._file = self._folder.progress.open("a")
+        self._events = SummaryWriter(str(self._folder.tensorboard))
+        self._started = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write()
+        self._file.close()
+        self._events.close()
+
+    def record(self, progress: Progress, policy_version: int, facts: Facts) -> Snapshot:
+        """Take in an update; `Progress.wall_seconds` is brought up to date."""
+        progress.wall_seconds = self._wall_before + time.monotonic() - self._started
+        self._episodes.extend(progress.episodes)
+        self.last = self._snapshot(progress, policy_version, facts)
+        if time.monotonic() >= self._next:
+            self._write()
+            self._next = time.monotonic() + _RECORD_SECONDS
+        return self.last
+
+    def _snapshot(self, progress: Progress, policy_version: int, facts: Facts) -> Snapshot:
+        episodes = self._episodes
+        wall = progress.wall_seconds
+        session = wall - self._wall_before
+        return Snapshot(
+            env_steps=progress.env_steps,
+            total_steps=self._config.steps,
+            wall_seconds=wall,
+            simulated_seconds=progress.env_steps * self._control_timestep,
+            steps_per_second=(progress.env_steps - self._steps_before) / session if session else 0.0,
+            labels_used=facts.labels_used,
+            labels_budget=self._config.labels.questions if self._config.needs_labels else 0,
+            reward_model_version=facts.reward_version,
+            reward_model_accuracy=facts.held_out_accuracy,
+            policy_version=policy_version,
+            policy_lag=progress.stats.lag,
+            true_return=fmean(e.true_return for e in episodes) if episodes else None,
+            predicted_return=fmean(e.predicted_return for e in episodes) if episodes else None,
+            odometer=fmean(e.odometer for e in episodes) if episodes else None,
+            dropped_slabs=progress.dropped_slabs,
+            skipped_slabs=progress.skipped_slabs,
+            policy_loss=progress.stats.policy_loss,
+            value_loss=progress.stats.value_loss,
+            entropy=progress.stats.entropy,
+            divergence=progress.stats.divergence,
+        )
+
+    def _write(self) -> None:
+        values = asdict(self.last)
+        self._file.write(json.dumps({name: _rounded(value) for name, value in values.items()}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            if value is not None:
+                self._events.add_scalar(name, value, self.last.env_steps)
+
+
+def _rounded(value: float | None) -> float | None:
+    return round(value, 5) if isinstance(value, float) else value

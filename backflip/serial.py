@@ -1,0 +1,93 @@
+"""Everything in one process, in a fixed order: the reference, and the debugger's friend.
+
+Only the label store is a process of its own, since a label must outlive us.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actors.worker import Worker
+from backflip.config import TrainConfig
+from backflip.run_folder import RunFolder
+from backflip.system import Facts, open_store, worker_specs
+from contracts.rollout import Rollout
+from contracts.spaces import Spaces
+from labeling_gateway.client import GatewayClient
+from labeling_gateway.config import GatewayConfig
+from labeling_gateway.service import Gateway
+from labeling_gateway.teacher import ScriptedTeacher
+from learner.loop import Progress
+from learner.policy import PolicySnapshot
+from reward_service.trainer import Trainer
+from reward_service.versions import RewardModel
+
+
+class SerialSystem:
+    """A `backflip.system.System` without Ray, deterministic for a seed.
+
+    It is its own rollout source: one worker holds the worlds of all actors.
+    """
+
+    def __init__(self, config: TrainConfig, folder: RunFolder, spaces: Spaces) -> None:
+        self.source = self
+        (spec,) = worker_specs(config, 1, config.actors.count * config.actors.worlds)
+        self._snapshot: PolicySnapshot | None = None
+        self._store = open_store(folder) if config.needs_labels else None
+        self._learns_from_labels = self._store is not None
+        if self._store is None:
+            self._worker = Worker(spec, None, None)
+            return
+        self._client = GatewayClient(self._store.url, folder.run)
+        self._model = RewardModel(
+            config.reward_model.members, spaces.observation_size, spaces.action.size, folder.reward_model
+        )
+        self._trainer = Trainer(config.reward_model, self._client, self._model, config.seed)
+        gateway_config = GatewayConfig(run=folder.run, reward_address="", seed=config.seed, labels=config.labels)
+        self._gateway = Gateway(gateway_config, self._client, self._member_reward)
+        scripted = config.labels.source == "scripted"
+        self._teacher = ScriptedTeacher(self._client, config.labels, "scripted", config.seed) if scripted else None
+        self._worker = Worker(spec, self._reward, self._gateway.offer)
+        self._client.put_scene(self._worker.scene)
+
+    def publish(self, snapshot: PolicySnapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> list[Rollout]:
+        assert self._snapshot is not None
+        return [self._worker.slab(self._snapshot)]
+
+    def after_update(self, progress: Progress, total_steps: int) -> None:
+        """Ask, answer and fit whatever is due."""
+        if not self._learns_from_labels:
+            return
+        self._client.report_progress(progress.env_steps, total_steps)
+        while self._gateway.step():
+            while self._teacher is not None and self._teacher.answer_one():
+                pass
+            self._trainer.poll()
+
+    def facts(self) -> Facts:
+        if not self._learns_from_labels:
+            return Facts(doing={"everything": "in this process"})
+        counts, report = self._client.counts(), self._trainer.status
+        return Facts(
+            labels_used=counts.used,
+            reward_version=report.version,
+            held_out_accuracy=report.held_out_accuracy,
+            doing={"gateway": f"waiting for {counts.waiting}" if counts.waiting else "asking"},
+        )
+
+    def stop(self) -> None:
+        self._worker.close()
+        if self._store is not None:
+            self._client.close()
+            self._store.stop()
+
+    def _reward(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
+        reward, _, version = self._model.score(observation, action)
+        return reward, version
+
+    def _member_reward(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
+        _, members, version = self._model.score(observation, action)
+        return members, version

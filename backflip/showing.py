@@ -1,0 +1,132 @@
+"""What is done with a finished run: measured afresh, drawn, served."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from actors.simulators.protocol import Simulator
+from backflip.config import TrainConfig
+from backflip.display import Display
+from backflip.drawing import CannotDraw, draw
+from backflip.errors import UserError
+from backflip.evaluation import EpisodeTrack, Evaluation, evaluate
+from backflip.run_folder import RunFolder, open_run_folder
+from backflip.system import probe_task
+from backflip.video import write_video
+from learner.checkpoint import load_policy_snapshot
+from learner.policy import Policy, PolicySpec
+from reward_service.config import RewardServiceConfig
+from reward_service.server import AddressInUse, serve
+from reward_service.versions import RewardModel
+
+
+def evaluate_run(path: Path, *, episodes: int, seed: int) -> Evaluation:
+    """Raises UserError where there is no such run, or it has no policy yet."""
+    folder = open_run_folder(path)
+    config = folder.read_config()
+    simulator = probe_task(config, worlds=episodes, seed=seed)
+    return evaluate(_policy(folder, config, simulator), simulator)
+
+
+def draw_run(
+    folder: RunFolder, config: TrainConfig, simulator: Simulator, evaluation: Evaluation, display: Display
+) -> None:
+    """The typical episode of an evaluation as `backflip.mp4`; where a task cannot be drawn, say so and go on."""
+    display.say("drawing the policy (the first time on a machine this takes half a minute)")
+    try:
+        _draw_track(folder, config, simulator, typical(evaluation), folder.video)
+    except CannotDraw as error:
+        display.say(f"no video: {error}")
+
+
+def video_of_run(path: Path, output: Path | None, *, seed: int) -> Path:
+    """Draw an episode of a run's policy; returns the file.
+
+    Raises:
+        UserError: there is no such run, its task cannot be drawn, or the file cannot be written.
+    """
+    folder = open_run_folder(path)
+    config = folder.read_config()
+    simulator = probe_task(config, seed=seed)
+    track = evaluate(_policy(folder, config, simulator), simulator).tracks[0]
+    target = output or folder.video
+    try:
+        _draw_track(folder, config, simulator, track, target)
+    except CannotDraw as error:
+        raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"cannot write {target}: {error.strerror or error}") from None
+    return target
+
+
+def serve_reward_of_run(path: Path, address: str, *, allow_remote: bool) -> None:
+    """Serve every version of a run's reward model until SIGINT or SIGTERM.
+
+    Raises:
+        UserError: there is no such run or no fitted model in it, or the address cannot be listened on.
+    """
+    folder = open_run_folder(path)
+    config = folder.read_config()
+    simulator = probe_task(config)
+    model = _reward_model(folder, config, simulator)
+    if model is None:
+        raise UserError(f"{folder.path} has no fitted reward model to serve")
+    service = RewardServiceConfig(
+        run=folder.run,
+        address=address,
+        directory=str(folder.reward_model),
+        seed=config.seed,
+        observation_size=simulator.spaces.observation_size,
+        action_size=simulator.spaces.action.size,
+        reward=config.reward_model,
+        allow_remote=allow_remote,
+    )
+    try:
+        server = serve(service, model)
+    except (AddressInUse, ValueError) as error:
+        raise UserError(str(error)) from None
+    print(f"serving reward model version {model.newest.number} of {folder.run} on {server.address}", flush=True)
+    told = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told.set())
+    told.wait()
+    server.stop()
+
+
+def typical(evaluation: Evaluation) -> EpisodeTrack:
+    """The episode whose true return is the median: neither the luckiest nor the worst."""
+    order = np.argsort([track.score.sum() for track in evaluation.tracks], kind="stable")
+    return evaluation.tracks[int(order[len(order) // 2])]
+
+
+def _policy(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> Policy:
+    policy = Policy(PolicySpec(simulator.spaces, config.learner.hidden))
+    try:
+        policy.load(load_policy_snapshot(folder.checkpoint))
+    except FileNotFoundError:
+        raise UserError(f"{folder.path} has no policy yet: nothing was learnt before it ended") from None
+    except ValueError as error:
+        raise UserError(f"{folder.checkpoint}: {error}") from None
+    return policy
+
+
+def _reward_model(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> RewardModel | None:
+    """The run's model as it was last published; None if it never was, or the run has none."""
+    if not folder.reward_model.exists():
+        return None
+    spaces, members = simulator.spaces, config.reward_model.members
+    model = RewardModel(members, spaces.observation_size, spaces.action.size, folder.reward_model)
+    return None if model.newest.ensemble is None else model
+
+
+def _draw_track(
+    folder: RunFolder, config: TrainConfig, simulator: Simulator, track: EpisodeTrack, target: Path
+) -> None:
+    model = _reward_model(folder, config, simulator)
+    predicted = None if model is None else model.score(track.observation, track.action)[0]
+    frames = draw(simulator.scene, track.state)
+    write_video(target, frames, predicted, simulator.control_timestep, track.odometer, simulator.odometer_name)

@@ -1,0 +1,107 @@
+"""What the training needs of the parts that surround the learner, however they are run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from actors.simulators.protocol import Simulator
+from actors.simulators.registry import make_simulator
+from actors.worker import WorkerSpec
+from backflip.config import TrainConfig
+from backflip.errors import UserError
+from backflip.run_folder import RunFolder
+from labeling_gateway.embedded import EmbeddedStore, start_embedded
+from labeling_gateway.store import StoreError, connect
+from learner.loop import Progress, RolloutSource
+
+_WORLD_SEEDS = 1_000  # apart, so that no two groups of worlds of a job share a seed
+
+
+@dataclass
+class Facts:
+    """What people want to know of the parts; the newest that was heard."""
+
+    labels_used: int = 0
+    reward_version: int = 0
+    held_out_accuracy: float | None = None
+    doing: dict[str, str] = field(default_factory=dict)  # part to what it does or waits for
+
+
+class System(Protocol):
+    """Actors, and where the job learns from answers a reward service, a gateway, a teacher and a store."""
+
+    source: RolloutSource
+
+    def after_update(self, progress: Progress, total_steps: int) -> None:
+        """Tell the other parts how far the run is."""
+        ...
+
+    def facts(self) -> Facts: ...
+
+    def stop(self) -> None:
+        """Stops every part that was started; what is learnt and answered is on disk."""
+        ...
+
+
+@dataclass
+class Store:
+    """Where labels go: the user's own server, or an embedded one that lives with the run."""
+
+    url: str
+    embedded: EmbeddedStore | None
+
+    def stop(self) -> None:
+        if self.embedded is not None:
+            self.embedded.stop()
+
+
+def open_store(folder: RunFolder) -> Store:
+    """``REDIS_URL`` if set, else an embedded Valkey in the run's folder.
+
+    Raises:
+        UserError: the server does not answer, or cannot be started.
+    """
+    url = os.environ.get("REDIS_URL", "")
+    try:
+        if url:
+            connect(url, patient=False).close()
+            return Store(url, None)
+        embedded = start_embedded(folder.store)
+        return Store(embedded.url, embedded)
+    except StoreError as error:
+        raise UserError(str(error)) from None
+
+
+def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simulator:
+    """The job's task, not staggered: for its spaces, its scene, or an evaluation.
+
+    Raises:
+        UserError: the engine has no such task.
+    """
+    try:
+        threads = os.cpu_count() or 1
+        return make_simulator(config.engine, config.task, worlds=worlds, seed=seed, threads=threads, stagger=False)
+    except (ValueError, ImportError) as error:
+        raise UserError(str(error)) from None
+
+
+def worker_specs(config: TrainConfig, count: int, worlds: int) -> list[WorkerSpec]:
+    """One spec an actor, each with seeds of its own."""
+    seeds = np.random.SeedSequence(config.seed).generate_state(count)
+    return [
+        WorkerSpec(
+            engine=config.engine,
+            task=config.task,
+            actors=replace(config.actors, count=count, worlds=worlds),
+            hidden=config.learner.hidden,
+            clip_steps=config.labels.clip_steps,
+            seed=int(seed) // _WORLD_SEEDS * _WORLD_SEEDS,
+            number=number,
+        )
+        for number, seed in enumerate(seeds)
+    ]
+

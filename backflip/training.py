@@ -1,0 +1,216 @@
+"""One job from start to finish: open the parts, learn, measure, and leave a folder to look at."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from backflip.config import TrainConfig
+from actors.simulators.protocol import Simulator
+from backflip.display import Display
+from backflip.errors import UserError
+from backflip.evaluation import Evaluation, evaluate
+from backflip.recorder import Recorder, Snapshot
+from backflip.report import write_report
+from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
+from backflip.showing import draw_run
+from backflip.system import System, probe_task
+from learner.checkpoint import load_checkpoint, save_checkpoint
+from learner.loop import Progress, learn
+from learner.policy import PolicySpec
+from learner.ppo import PPO
+
+log = logging.getLogger("backflip.training")
+
+EVALUATION_EPISODES = 20
+_EVALUATION_SEED = 1_000_003  # apart from any training seed in use
+_CHECKPOINT_SECONDS = 15.0
+_PACKAGES = ("backflip", "torch", "mujoco", "envpool", "ray", "grpcio", "redis", "numpy", "gymnasium")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished job: its folder, and what `summary.json` says."""
+
+    folder: Path
+    summary: dict[str, Any]
+
+
+class Interrupted(Exception):
+    """The user stopped the run; what was learnt is saved."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        super().__init__(f"stopped; what was learnt is saved, go on with `backflip resume {folder.path}`")
+
+
+def train(config: TrainConfig, *, command: str | None = None) -> Run:
+    """Run a new job.
+
+    Raises:
+        UserError: the user can mend what is wrong; nothing looks complete that isn't.
+        Interrupted: stopped by Ctrl-C or SIGTERM.
+    """
+    simulator = probe_task(config)  # an unknown task must not leave a folder behind
+    simulator.close()
+    return _run(config, create_run_folder(config), command)
+
+
+def resume(path: Path, *, steps: int | None = None, command: str | None = None) -> Run:
+    """Go on with an interrupted run, or with ``steps`` beyond those of its config. Raises as `train`."""
+    folder = open_run_folder(path)
+    config = folder.read_config()
+    if steps is not None:
+        config = replace(config, steps=steps)
+    return _run(config, folder, command)
+
+
+def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
+    torch.set_num_threads(1)  # beside simulators on the same cores, one beats more
+    started = time.monotonic()
+    simulator = probe_task(config)
+    ppo = PPO(PolicySpec(simulator.spaces, config.learner.hidden), config.learner, config.seed)
+    progress = load_checkpoint(folder.checkpoint, ppo) if folder.checkpoint.exists() else Progress()
+    if progress.env_steps >= config.steps:
+        raise UserError(f"{folder.path} has done its {config.steps:,} steps; give more with --steps")
+    display = Display(config, str(folder.path), simulator.odometer_name)
+    with _stop_on_signals() as stopped:
+        display.say(f"starting {config.preset} in {folder.path}")
+        system = _open_system(config, folder, simulator)
+        try:
+            display.say(f"all parts are up after {time.monotonic() - started:.0f} s")
+            with display, Recorder(folder, config, simulator.control_timestep, progress) as recorder:
+                _learn(ppo, system, progress, config, folder, display, recorder, stopped)
+                last = recorder.last
+        finally:
+            system.stop()
+    if stopped.is_set():
+        raise Interrupted(folder)
+    return _finish(config, folder, ppo, progress, last, display, command)
+
+
+def _learn(
+    ppo: PPO,
+    system: System,
+    progress: Progress,
+    config: TrainConfig,
+    folder: RunFolder,
+    display: Display,
+    recorder: Recorder,
+    stopped: threading.Event,
+) -> None:
+    next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
+
+    def on_update(now: Progress) -> None:
+        nonlocal next_checkpoint
+        system.after_update(now, config.steps)
+        facts = system.facts()
+        display.show(recorder.record(now, ppo.version, facts), facts)
+        if time.monotonic() >= next_checkpoint:
+            save_checkpoint(folder.checkpoint, ppo, now)
+            next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
+
+    try:
+        learn(
+            ppo, system.source, progress, total_steps=config.steps, on_update=on_update, stopped=stopped.is_set
+        )
+    finally:
+        save_checkpoint(folder.checkpoint, ppo, progress)
+
+
+def _finish(
+    config: TrainConfig,
+    folder: RunFolder,
+    ppo: PPO,
+    progress: Progress,
+    last: Snapshot,
+    display: Display,
+    command: str | None,
+) -> Run:
+    """Measure, draw, report; `summary.json` comes when all it speaks of is there."""
+    display.say(f"measuring the policy over {EVALUATION_EPISODES} episodes")
+    simulator = probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)
+    evaluation = evaluate(ppo.policy, simulator)
+    summary = _summary(config, progress, last, evaluation, simulator.odometer_name, command)
+    draw_run(folder, config, simulator, evaluation, display)
+    folder.write_json(folder.summary, summary)
+    write_report(folder)
+    for name, value in evaluation.metrics.items():
+        display.say(f"  {name.replace('_', ' ')}: {value:.2f}")
+    display.say(f"look at {folder.report}" + (f" and {folder.video}" if folder.video.exists() else ""))
+    return Run(folder.path, summary)
+
+
+def _summary(
+    config: TrainConfig,
+    progress: Progress,
+    last: Snapshot,
+    evaluation: Evaluation,
+    odometer_name: str,
+    command: str | None,
+) -> dict[str, Any]:
+    return {
+        "preset": config.preset,
+        "seed": config.seed,
+        "reward_source": config.reward,
+        "env_steps": progress.env_steps,
+        "wall_seconds": round(progress.wall_seconds, 2),
+        "steps_per_second": round(progress.env_steps / progress.wall_seconds, 1),
+        "simulated_seconds": round(last.simulated_seconds, 2),
+        "times_real_time": round(last.times_real_time, 1),
+        "labels_used": last.labels_used,
+        "labels_budget": config.labels.questions if config.needs_labels else 0,
+        "reward_model_version": last.reward_model_version,
+        "reward_model_accuracy": last.reward_model_accuracy,
+        "policy_version": last.policy_version,
+        "dropped_slabs": progress.dropped_slabs,
+        "skipped_slabs": progress.skipped_slabs,
+        "true_return": evaluation.true_return,
+        "metrics": evaluation.metrics,
+        "evaluation_episodes": evaluation.episodes,
+        "odometer_name": odometer_name,
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "command": command or shlex.join(sys.argv),
+    }
+
+
+def _open_system(config: TrainConfig, folder: RunFolder, simulator: Simulator) -> System:
+    # Ray and torch's own threads take seconds to import: only what is asked for.
+    if config.serial:
+        from backflip.serial import SerialSystem
+
+        return SerialSystem(config, folder, simulator.spaces)
+    from backflip.distributed import DistributedSystem
+
+    return DistributedSystem(config, folder, simulator.spaces, simulator.scene)
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """The first Ctrl-C or SIGTERM asks for an orderly end; a second Ctrl-C is Python's own."""
+    stopped = threading.Event()
+    previous: dict[int, Any] = {}
+
+    def stop(number: int, _frame: object) -> None:
+        stopped.set()
+        signal.signal(number, previous[number])
+
+    if threading.current_thread() is threading.main_thread():
+        previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,151 @@
+"""The training set: a pure function of the label log and the clips that its labels name."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Protocol
+
+import numpy as np
+
+from contracts.clip import Clip
+from contracts.encoding import content_hash
+from contracts.label import Label, Query, is_held_out
+from reward_service.likelihood import TARGETS
+
+logger = logging.getLogger("backflip.reward_service")
+
+_PAGE = 256  # labels read from the log at once
+_POISSON = np.cumsum([math.exp(-1) / math.factorial(count) for count in range(12)])
+
+
+class LabelReader(Protocol):
+    """What the reward service needs of the label store; `labeling_gateway.client` has it."""
+
+    def read_labels(self, after: str, limit: int) -> list[tuple[str, Label]]:
+        """Up to ``limit`` labels with their offsets, in log order, after an offset ("" for the first)."""
+        ...
+
+    def query(self, id: str) -> Query: ...
+
+    def clips(self, query: Query) -> tuple[Clip, Clip]: ...
+
+
+class Comparisons:
+    """Every usable answer of the log so far, one row each, in log order.
+
+    An answer that a later one supersedes leaves; "can't tell" never enters. Answers to one
+    query share its clips.
+    """
+
+    def __init__(self, members: int, input_size: int, seed: int) -> None:
+        self.offset = ""  # of the last label read
+        self.answers = 0  # labels read, usable or not
+        self._members = members
+        self._input_size = input_size
+        self._seed = seed
+        self._index: dict[str, int] = {}  # query id to its row in the arrays below
+        self._inputs = np.empty((0, 2, 0, input_size), np.float32)
+        self._moments = np.empty((0, 2, input_size))
+        self._bootstrap = np.empty((0, members), np.float32)
+        self._held_out = np.empty(0, bool)
+        self._rows: dict[str, tuple[int, float]] = {}  # offset to (query row, target)
+
+    @property
+    def labels(self) -> int:
+        """Usable answers."""
+        return len(self._rows)
+
+    def follow(self, log: LabelReader, until: str | None = None) -> int:
+        """Reads on to the log's end, or up to and including the offset ``until``; returns how many labels."""
+        before = self.answers
+        while self.offset != until:
+            page = log.read_labels(self.offset, _PAGE)
+            for offset, label in page:
+                self._take(log, offset, label)
+                self.offset = offset
+                self.answers += 1
+                if offset == until:
+                    break
+            if len(page) < _PAGE:
+                break
+        return self.answers - before
+
+    def rows(self, *, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Query rows int64 [n] and targets float32 [n] of one side of the split, in log order."""
+        taken = [row for row in self._rows.values() if self._held_out[row[0]] == held_out]
+        queries = np.array([query for query, _ in taken], dtype=np.int64)
+        return queries, np.array([target for _, target in taken], dtype=np.float32)
+
+    def inputs(self, queries: np.ndarray, first: int = 0, stride: int = 1) -> np.ndarray:
+        """Observation and action of both clips, every ``stride``-th step: float32 [n, 2, l, D + A]."""
+        return self._inputs[queries, :, first::stride]
+
+    def bootstrap(self, queries: np.ndarray) -> np.ndarray:
+        """How often each member sees each query: float32 [n, K]."""
+        return self._bootstrap[queries]
+
+    @property
+    def clip_steps(self) -> int:
+        return self._inputs.shape[2]
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation float64 [D + A] over the transitions of every labelled clip."""
+        queries = sorted({query for query, _ in self._rows.values()})
+        mean, square = self._moments[queries].mean(axis=0)
+        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+
+    def _take(self, log: LabelReader, offset: str, label: Label) -> None:
+        self._rows.pop(label.supersedes, None)
+        target = TARGETS.get(label.choice)
+        if target is None:
+            return
+        row = self._index.get(label.query)
+        if row is None:
+            row = self._add_query(log.query(label.query), log)
+        if row is not None:
+            self._rows[offset] = (row, target)
+
+    def _add_query(self, query: Query, log: LabelReader) -> int | None:
+        clips = [np.concatenate([clip.observation, clip.action], axis=1) for clip in log.clips(query)]
+        steps = self.clip_steps or len(clips[0])
+        wanted = (steps, self._input_size)
+        found = [clip.shape for clip in clips]
+        if found != [wanted, wanted] or not all(np.isfinite(clip).all() for clip in clips):
+            logger.warning(
+                "the answers to query %s are left out: its clips are %s, this run's are %s and finite",
+                query.id, found, wanted,
+            )  # fmt: skip
+            return None
+        row = len(self._index)
+        if row == len(self._inputs):
+            self._grow(max(64, 2 * row), steps)
+        pair = np.stack(clips)
+        self._inputs[row] = pair
+        wide = pair.astype(np.float64)
+        self._moments[row] = wide.mean(axis=(0, 1)), (wide**2).mean(axis=(0, 1))
+        self._bootstrap[row] = bootstrap_counts(query.id, self._members, self._seed)
+        self._held_out[row] = is_held_out(query.id)
+        self._index[query.id] = row
+        return row
+
+    def _grow(self, capacity: int, steps: int) -> None:
+        used = len(self._index)
+        for name in ("_inputs", "_moments", "_bootstrap", "_held_out"):
+            old = getattr(self, name)
+            shape = (2, steps, self._input_size) if name == "_inputs" else old.shape[1:]
+            new = np.empty((capacity, *shape), old.dtype)
+            if used:
+                new[:used] = old[:used]
+            setattr(self, name, new)
+
+
+def bootstrap_counts(query: str, members: int, seed: int) -> np.ndarray:
+    """How often each member's bootstrap sample holds a query, float32 [members]: Poisson with mean 1.
+
+    A pure function of its arguments, so that a sample never changes while the log grows (the online
+    bootstrap of Oza and Russell, 2001).
+    """
+    hashes = [content_hash(f"{seed}/{member}/{query}".encode()) for member in range(members)]
+    uniform = np.array([int(digest[:13], 16) for digest in hashes]) / 2**52
+    return np.searchsorted(_POISSON, uniform, side="right").astype(np.float32)

@@ -1,0 +1,161 @@
+"""One fit of the ensemble: all members in one pass, from the weights of the version before."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reward_service.config import RewardConfig
+from reward_service.dataset import Comparisons
+from reward_service.ensemble import Ensemble, Layers, forward, initial_layers, normalise
+from reward_service.likelihood import negative_log_likelihood
+
+_LEAST_DEVIATION = 1e-3  # of an input: what hardly varied in the labelled clips must not be blown up
+_EVALUATED = 128  # queries of each side of the split that losses, accuracies and the output scale are taken over
+_FEWEST_HELD_OUT = 10  # queries before the weight decay is adapted to them
+_DECAY_FACTOR = 1.5
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit was made from and how good it came out; losses in nats an answer, None without queries."""
+
+    version: int = 0
+    offset: str = ""  # of the last label it saw
+    seed: int = 0
+    answers: int = 0  # labels in the log up to offset
+    labels: int = 0  # of these, usable ones
+    held_out_queries: int = 0
+    steps: int = 0
+    weight_decay: float = 0.0
+    train_loss: float | None = None
+    held_out_loss: float | None = None
+    train_accuracy: float | None = None  # share of strict answers that the mean of the members agrees with
+    held_out_accuracy: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Quality:
+    loss: float | None
+    accuracy: float | None
+
+
+def fit(
+    previous: Ensemble | None, data: Comparisons, config: RewardConfig, *, seed: int, version: int, weight_decay: float
+) -> tuple[Ensemble, FitReport]:
+    """Fits ``version`` to all of ``data``: a pure function of its arguments, time aside.
+
+    Raises:
+        ValueError: there is no usable answer outside the held-out split.
+    """
+    started = time.perf_counter()
+    queries, targets = data.rows(held_out=False)
+    if len(queries) == 0:
+        raise ValueError("there is no usable answer to fit a reward model to")
+    mean, deviation = data.statistics()
+    input_mean = torch.from_numpy(mean.astype(np.float32))
+    input_scale = torch.from_numpy((1 / np.maximum(deviation, _LEAST_DEVIATION)).astype(np.float32))
+    if previous is None:
+        layers, steps = initial_layers(config.members, (len(mean), *config.hidden, 1), seed), config.first_fit_steps
+    else:
+        layers, steps = previous.layers, config.fit_steps
+    layers = [(weight.clone().requires_grad_(), bias.clone().requires_grad_()) for weight, bias in layers]
+
+    optimiser = torch.optim.AdamW([p for layer in layers for p in layer], weight_decay=weight_decay, fused=True)
+    rng = np.random.default_rng([seed, version])
+    batch = min(config.batch_queries, len(queries))
+    order = _shuffled(len(queries), steps * batch, rng).reshape(steps, batch)
+    for step, chosen in enumerate(order):
+        for group in optimiser.param_groups:
+            group["lr"] = config.learning_rate * (1 - 0.9 * step / steps)
+        sides = data.inputs(queries[chosen], int(rng.integers(config.step_stride)), config.step_stride)
+        margin = _margins(layers, normalise(torch.from_numpy(sides), input_mean, input_scale), data.clip_steps)
+        target = torch.from_numpy(targets[chosen])[:, None]
+        weight = torch.from_numpy(data.bootstrap(queries[chosen]))
+        loss = (weight * negative_log_likelihood(margin, target, config.answer_noise)).sum() / batch
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    fitted = [(weight.detach(), bias.detach()) for weight, bias in layers]
+    unscaled = torch.zeros(config.members), torch.ones(config.members)
+    ensemble = Ensemble(fitted, input_mean, input_scale, *unscaled)
+    train_outputs, train_targets = _outputs(ensemble, data, queries, targets)
+    held_out_outputs, held_out_targets = _outputs(ensemble, data, *data.rows(held_out=True))
+    transitions = torch.cat([train_outputs, held_out_outputs]).flatten(0, 2)
+    output_mean, output_scale = transitions.mean(0), 1 / transitions.std(0).clamp_min(1e-6)
+    train = _quality(train_outputs, train_targets, output_scale, config.answer_noise)
+    held_out = _quality(held_out_outputs, held_out_targets, output_scale, config.answer_noise)
+    report = FitReport(
+        version=version,
+        offset=data.offset,
+        seed=seed,
+        answers=data.answers,
+        labels=data.labels,
+        held_out_queries=len(data.rows(held_out=True)[0]),
+        steps=steps,
+        weight_decay=weight_decay,
+        train_loss=train.loss,
+        held_out_loss=held_out.loss,
+        train_accuracy=train.accuracy,
+        held_out_accuracy=held_out.accuracy,
+        seconds=time.perf_counter() - started,
+    )
+    return Ensemble(fitted, input_mean, input_scale, output_mean, output_scale), report
+
+
+def next_weight_decay(report: FitReport, config: RewardConfig) -> float:
+    """The decay for the fit after this one: held-out loss is to stay within ``loss_ratio`` of the training loss."""
+    decay = report.weight_decay
+    if report.held_out_queries < _FEWEST_HELD_OUT or report.held_out_loss is None or report.train_loss is None:
+        return decay
+    low, high = config.loss_ratio
+    ratio = report.held_out_loss / report.train_loss
+    if ratio < low:
+        decay /= _DECAY_FACTOR
+    elif ratio > high:
+        decay *= _DECAY_FACTOR
+    lowest, highest = config.weight_decay_range
+    return min(max(decay, lowest), highest)
+
+
+def _margins(layers: Layers, sides: Tensor, clip_steps: int) -> Tensor:
+    """Reward of clip a minus that of clip b, [n, K], from some steps [n, 2, l, D + A] of ``clip_steps``."""
+    n, _, steps, width = sides.shape
+    sums = forward(layers, sides.view(-1, width)).view(n, 2, steps, -1).sum(2) * (clip_steps / steps)
+    return sums[:, 0] - sums[:, 1]
+
+
+def _outputs(
+    ensemble: Ensemble, data: Comparisons, queries: np.ndarray, targets: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Unscaled outputs [n, 2, L, K] and targets [n] of at most `_EVALUATED` answers, spread over the log."""
+    spread = np.linspace(0, len(queries) - 1, min(_EVALUATED, len(queries))).astype(np.int64)
+    sides = data.inputs(queries[spread])
+    flat = sides.reshape(-1, sides.shape[-1])
+    outputs = ensemble.score(flat[:, :0], flat)  # the columns are side by side already
+    return torch.from_numpy(outputs).view(*sides.shape[:3], ensemble.members), torch.from_numpy(targets[spread])
+
+
+def _quality(outputs: Tensor, targets: Tensor, output_scale: Tensor, noise: float) -> Quality:
+    """Mean loss of the members' own outputs, and accuracy of the mean of their scaled ones."""
+    if len(targets) == 0:
+        return Quality(None, None)
+    sums = outputs.sum(2)
+    margin = sums[:, 0] - sums[:, 1]
+    loss = float(negative_log_likelihood(margin, targets[:, None], noise).mean())
+    strict = targets != 0.5  # noqa: PLR2004
+    if not strict.any():
+        return Quality(loss, None)
+    agrees = ((margin * output_scale).mean(1) > 0) == (targets > 0.5)  # noqa: PLR2004
+    return Quality(loss, float(agrees[strict].float().mean()))
+
+
+def _shuffled(n: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """``count`` indices below ``n``: one permutation after another."""
+    return np.concatenate([rng.permutation(n) for _ in range(-(-count // n))])[:count]

@@ -1,0 +1,95 @@
+"""Follows the label log and fits the next version of the reward model when enough is new."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from reward_service.config import RewardConfig
+from reward_service.dataset import Comparisons, LabelReader
+from reward_service.ensemble import Ensemble
+from reward_service.fitting import FitReport, fit, next_weight_decay
+from reward_service.versions import RewardModel
+
+FIT_LOG = "fits.jsonl"
+"""One line a fit, in the model's directory: a `FitReport`, from which `replay` makes the model anew."""
+
+logger = logging.getLogger("backflip.reward_service")
+
+
+class Trainer:
+    """Reads labels, fits, publishes. Deterministic given the log, the seed and when it is polled.
+
+    ``patience`` is for a service: after that many seconds new answers are fitted even if they
+    are few. None, for serial runs, keeps the clock out of it.
+    """
+
+    def __init__(
+        self, config: RewardConfig, log: LabelReader, model: RewardModel, seed: int, patience: float | None = None
+    ) -> None:
+        self._config = config
+        self._log = log
+        self._model = model
+        self._seed = seed
+        self._patience = patience
+        self._data = Comparisons(config.members, model.observation_size + model.action_size, seed)
+        self._waiting_since: float | None = None
+
+    @property
+    def status(self) -> FitReport:
+        """The report of the newest version."""
+        return self._model.newest.report
+
+    def poll(self) -> bool:
+        """Takes in new labels; fits and publishes a version if one is due, and says whether it did."""
+        if self._data.follow(self._log) and self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+        if not self._due():
+            return False
+        newest = self._model.newest
+        first = newest.ensemble is None
+        ensemble, report = fit(
+            newest.ensemble,
+            self._data,
+            self._config,
+            seed=self._seed,
+            version=newest.number + 1,
+            weight_decay=self._config.weight_decay if first else next_weight_decay(newest.report, self._config),
+        )
+        self._model.publish(ensemble, report)
+        self._waiting_since = None
+        with (self._model.directory / FIT_LOG).open("a") as file:
+            file.write(json.dumps(asdict(report), sort_keys=True) + "\n")
+        accuracy = "unknown" if report.held_out_accuracy is None else f"{report.held_out_accuracy:.3f}"
+        logger.info(
+            "reward version %d from %d answers in %.2f s, held-out accuracy %s on %d queries",
+            report.version, report.labels, report.seconds, accuracy, report.held_out_queries,
+        )  # fmt: skip
+        return True
+
+    def _due(self) -> bool:
+        newest = self._model.newest
+        fresh = self._data.answers - newest.report.answers
+        if newest.ensemble is None:
+            return self._data.labels >= self._config.first_fit and len(self._data.rows(held_out=False)[0]) > 0
+        if fresh >= max(self._config.fit_minimum, self._config.fit_growth * newest.report.answers):
+            return True
+        waited = self._waiting_since is not None and self._patience is not None
+        return waited and fresh > 0 and time.monotonic() - self._waiting_since >= self._patience
+
+
+def replay(config: RewardConfig, log: LabelReader, input_size: int, fits: Iterable[FitReport]) -> Ensemble | None:
+    """The model made anew from the log and the fits that were logged, in order; None if there were none."""
+    ensemble: Ensemble | None = None
+    data: Comparisons | None = None
+    for event in fits:
+        if data is None:
+            data = Comparisons(config.members, input_size, event.seed)
+        data.follow(log, until=event.offset)
+        ensemble, _ = fit(
+            ensemble, data, config, seed=event.seed, version=event.version, weight_decay=event.weight_decay
+        )
+    return ensemble

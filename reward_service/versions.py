@@ -1,0 +1,163 @@
+"""Immutable versions of the reward model: scored by any thread while the trainer publishes the next."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from contracts.encoding import pack, require_schema, unpack
+from contracts.rollout import UNFITTED
+from reward_service.ensemble import Ensemble
+from reward_service.fitting import FitReport
+
+SCHEMA = 1
+_KEPT = 4  # newest versions held in memory; slabs in flight name no older ones
+
+logger = logging.getLogger("backflip.reward_service")
+
+
+class UnknownVersion(LookupError):
+    """No such version of the reward model exists here."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """``ensemble`` is None for version 0, which scores zero."""
+
+    number: int
+    ensemble: Ensemble | None
+    report: FitReport
+
+    def to_bytes(self) -> bytes:
+        if self.ensemble is None:
+            raise ValueError("version 0 is not written: it has no weights")
+        header = {"kind": "reward", "schema": SCHEMA, "version": self.number, "report": asdict(self.report)}
+        return pack(header, self.ensemble.arrays())
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Version:
+        """Raises ValueError where the bytes are not a reward model of this schema."""
+        header, arrays = unpack(data)
+        require_schema(header, "reward", SCHEMA)
+        return Version(header["version"], Ensemble.from_arrays(arrays), FitReport(**header["report"]))
+
+
+class RewardModel:
+    """Every version of one run's reward model; checkpoints lie in ``directory``.
+
+    Opening a directory restores the newest version in it.
+
+    Raises:
+        OSError: the directory cannot be made or read.
+    """
+
+    def __init__(self, members: int, observation_size: int, action_size: int, directory: str | Path) -> None:
+        self.members = members
+        self.observation_size = observation_size
+        self.action_size = action_size
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for leftover in self.directory.glob("*.tmp"):
+            leftover.unlink()
+        unfitted = Version(UNFITTED, None, FitReport())
+        self._numbers = (UNFITTED,)
+        self._recent = (unfitted,)  # oldest first; replaced whole, so readers need no lock
+        self._restore()
+
+    @property
+    def newest(self) -> Version:
+        return self._recent[-1]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Every version there is, ascending."""
+        return self._numbers
+
+    def version(self, number: int) -> Version:
+        """Raises UnknownVersion."""
+        for version in self._recent:
+            if version.number == number:
+                return version
+        if number not in self._numbers:
+            raise UnknownVersion(f"the reward model has no version {number}; its newest is {self.newest.number}")
+        if number == UNFITTED:
+            return Version(UNFITTED, None, FitReport())
+        return Version.from_bytes(self._path(number).read_bytes())
+
+    def publish(self, ensemble: Ensemble, report: FitReport) -> None:
+        """Makes ``report.version`` the newest: on disk first, then in memory.
+
+        Raises:
+            ValueError: the version is not the one after the newest.
+            OSError: the checkpoint cannot be written; nothing was published.
+        """
+        if report.version != self.newest.number + 1:
+            raise ValueError(f"version {report.version} cannot follow version {self.newest.number}")
+        version = Version(report.version, ensemble, report)
+        write_atomically(self._path(version.number), version.to_bytes())
+        self._numbers = (*self._numbers, version.number)
+        self._recent = (*self._recent[-_KEPT + 1 :], version)
+
+    def score(
+        self, observation: np.ndarray, action: np.ndarray, version: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, int]:
+        """Scores transitions under one version, the newest unless named.
+
+        Args:
+            observation: float32 [B, D].
+            action: float32 [B, A], encoded.
+            version: which version, None for the newest.
+
+        Returns:
+            reward float32 [B], the mean over members; member_reward float32 [B, K]; the version used.
+
+        Raises:
+            UnknownVersion: there is no such version.
+            ValueError: the arrays have other shapes.
+        """
+        rows = len(observation)
+        for name, array, width in (
+            ("observation", observation, self.observation_size),
+            ("action", action, self.action_size),
+        ):
+            if array.shape != (rows, width):
+                raise ValueError(f"{name} has shape {list(array.shape)}; expected [{rows}, {width}]")
+        chosen = self.newest if version is None else self.version(version)
+        if chosen.ensemble is None:
+            return np.zeros(rows, np.float32), np.zeros((rows, self.members), np.float32), chosen.number
+        member_reward = chosen.ensemble.score(observation, action)
+        return member_reward.mean(axis=1), member_reward, chosen.number
+
+    def _path(self, number: int) -> Path:
+        return self.directory / f"reward-{number:06d}.safetensors"
+
+    def _restore(self) -> None:
+        for path in sorted(self.directory.glob("reward-*.safetensors"), reverse=True):
+            try:
+                version = Version.from_bytes(path.read_bytes())
+            except ValueError as error:
+                logger.warning("checkpoint %s is passed over: %s", path.name, error)
+                continue
+            self._recent = (*self._recent, version)
+            self._numbers = tuple(range(version.number + 1))
+            logger.info("restored reward model version %d", version.number)
+            return
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """The file is there whole and on disk, or not at all."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,169 @@
+"""Whatever is killed, an acknowledged label is in the log exactly once, and the budget holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.label import Choice, Opinion
+from labeling_gateway.client import GatewayClient
+from labeling_gateway.config import GatewayConfig, LabelsConfig, TeacherConfig
+from labeling_gateway.embedded import EmbeddedStore
+from labeling_gateway.store import StoreUnreachable
+from tests.labeling_gateway.samples import ask, clips
+
+QUESTIONS = 400
+
+
+def kill_store(store: EmbeddedStore) -> None:
+    os.kill(store.pid, signal.SIGKILL)
+    store.process.wait()
+
+
+def test_kill_of_the_store_in_a_stream_of_answers(own_store: EmbeddedStore) -> None:
+    client = GatewayClient(own_store.url, "run")
+    ask(client, QUESTIONS)
+    acknowledged: list[tuple[str, str, str]] = []
+
+    def work(rater: str) -> None:
+        while True:
+            try:
+                held = client.lease(rater, 1.0)
+                if held is None:
+                    if client.counts().used == QUESTIONS:
+                        return
+                    time.sleep(0.01)
+                    continue
+                receipt = client.answer(held, rater, Choice.A, 0.0)
+                acknowledged.append((held.query.id, rater, receipt.offset))
+            except StoreUnreachable:
+                time.sleep(0.05)
+
+    threads = [threading.Thread(target=work, args=(f"rater-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    rng = np.random.default_rng(0)
+    for answers in (50, 150, 250, 330):
+        while len(acknowledged) < answers:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.01))
+        kill_store(own_store)
+        own_store.restart()
+    for thread in threads:
+        thread.join()
+    labels = client.read_labels("", 10_000)
+    assert len(acknowledged) >= QUESTIONS
+    kept = {(label.query, label.rater, offset) for offset, label in labels}
+    assert set(acknowledged) <= kept, "acknowledged and lost"
+    assert max(Counter((label.query, label.rater) for _, label in labels).values()) == 1, "counted twice"
+    firsts = Counter(label.query for _, label in labels if label.opinion is Opinion.FIRST)
+    assert len(firsts) == firsts.total() == client.counts().used == QUESTIONS
+
+
+def test_a_torn_end_of_the_file_costs_only_what_was_torn(own_store: EmbeddedStore) -> None:
+    client = GatewayClient(own_store.url, "run")
+    ask(client, 20)
+    while (held := client.lease("ann", 60)) is not None:
+        client.answer(held, "ann", Choice.A, 0.0)
+    kill_store(own_store)
+    (written,) = own_store.directory.glob("appendonlydir/*.incr.aof")
+    os.truncate(written, written.stat().st_size - 7)
+    own_store.restart()
+    labels = client.read_labels("", 100)
+    counts = client.counts()
+    assert len(labels) == 19, "the last commit is gone whole"
+    assert (counts.used, counts.leased, counts.asked) == (19, 1, 20)
+
+
+Start = Callable[[], subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def processes(own_store: EmbeddedStore, tmp_path: Path) -> Iterator[dict[str, Start]]:
+    """How the gateway's and the teacher's process of one run are started."""
+    labels = LabelsConfig(budget=60, upfront=1.0)
+    configs = {
+        "tests.labeling_gateway.processes": GatewayConfig(run="run", reward_address="", seed=0, labels=labels),
+        "labeling_gateway.teacher": TeacherConfig(run="run", seed=0, labels=labels),
+    }
+    environment = os.environ | {"BACKFLIP_STORE_URL": own_store.url, "OMP_NUM_THREADS": "1"}
+    started: list[subprocess.Popen[bytes]] = []
+
+    def starter(module: str, path: Path) -> Start:
+        words = [str(path)] if module.startswith("tests") else ["--config", str(path)]
+
+        def start() -> subprocess.Popen[bytes]:
+            process = subprocess.Popen([sys.executable, "-m", module, *words], env=environment)
+            started.append(process)
+            return process
+
+        return start
+
+    starts: dict[str, Start] = {}
+    for module, config in configs.items():
+        path = tmp_path / f"{module}.json"
+        path.write_text(json.dumps(asdict(config)))
+        starts[module.rpartition(".")[2]] = starter(module, path)
+    yield starts
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_kill_of_gateway_teacher_and_store_in_a_run(own_store: EmbeddedStore, processes: dict[str, Start]) -> None:
+    client = GatewayClient(own_store.url, "run")
+    running = {name: start() for name, start in processes.items()}
+    to_kill = [(10, "processes"), (20, "teacher"), (30, "processes"), (38, "store"), (45, "teacher")]
+    offered = 0
+    give_up = time.monotonic() + 40
+    while (counts := client.counts()).used < 60:
+        assert time.monotonic() < give_up, counts
+        assert counts.open + counts.leased + counts.used == counts.asked <= 60
+        if to_kill and counts.used >= to_kill[0][0]:
+            _, name = to_kill.pop(0)
+            if name == "store":
+                kill_store(own_store)
+                own_store.restart()
+            else:
+                running[name].kill()
+                running[name].wait()
+                running[name] = processes[name]()
+        client.offer(clips(10, offered))
+        offered += 10
+        time.sleep(0.03)
+    assert not to_kill
+    labels = [label for _, label in client.read_labels("", 1000)]
+    assert Counter(label.opinion for label in labels) == {Opinion.FIRST: 60}
+    assert len({label.query for label in labels}) == 60
+    asked = list(client.asked())
+    assert len({name for query in asked for name in (query.clip_a, query.clip_b)}) == 120, "no clip is asked twice"
+    for process in running.values():
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_idle_processes_cost_nearly_no_cpu(own_store: EmbeddedStore, processes: dict[str, Start]) -> None:
+    running = [start() for start in processes.values()]
+    time.sleep(1.5)  # they have started
+
+    def cpu() -> float:
+        clock = os.sysconf("SC_CLK_TCK")
+        pids = [process.pid for process in running] + [own_store.pid]
+        ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids]
+        return sum(int(user) + int(system) for user, system in ticks) / clock
+
+    before = cpu()
+    time.sleep(2.0)
+    assert (cpu() - before) / 2.0 < 0.08

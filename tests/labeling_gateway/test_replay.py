@@ -1,0 +1,59 @@
+"""The same log gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+import redis
+
+from contracts.label import Choice
+from labeling_gateway.client import GatewayClient
+from labeling_gateway.embedded import EmbeddedStore
+from labeling_gateway.replay import export, replay
+from tests.labeling_gateway.samples import ask
+
+
+def exported(client: GatewayClient) -> tuple[int, bytes]:
+    file = io.BytesIO()
+    return export(client, file), file.getvalue()
+
+
+def answer_all(client: GatewayClient, rater: str = "ann") -> None:
+    while (held := client.lease(rater, 60)) is not None:
+        client.answer(held, rater, Choice.B, 0.1 + 0.2)
+
+
+def test_a_replay_is_byte_identical_also_after_a_restart(own_store: EmbeddedStore) -> None:
+    client = GatewayClient(own_store.url, "run")
+    ask(client, 10)
+    answer_all(client)
+    first = exported(client)
+    assert first[0] == 10
+    assert exported(client) == first
+    own_store.stop()
+    own_store.restart()
+    assert exported(client) == first
+
+
+def test_superseded_labels_are_in_the_log_but_not_in_the_data_set(client: GatewayClient) -> None:
+    ask(client, 2)
+    old = client.lease("ann", 0.02)
+    assert old is not None
+    time.sleep(0.03)
+    other = client.lease("bob", 60)
+    assert other is not None
+    client.answer(old, "ann", Choice.A, 9)
+    client.release(other)
+    answer_all(client)
+    assert len(list(replay(client))) == 3
+    assert exported(client)[0] == 2
+
+
+def test_a_damaged_clip_is_named(client: GatewayClient, store_url: str) -> None:
+    (query,) = ask(client, 1)
+    answer_all(client)
+    redis.Redis.from_url(store_url).set(client.keys.clip(query.clip_b), b"something else")
+    with pytest.raises(ValueError, match=f"{query.clip_b} .*damaged"):
+        exported(client)

@@ -1,0 +1,72 @@
+"""A label log in memory, answered by a known reward."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contracts.clip import Clip
+from contracts.label import Choice, Label, Opinion, Query
+
+OBSERVATION_SIZE, ACTION_SIZE, STEPS = 4, 2, 20
+WEIGHTS = np.array([1.0, -0.5, 0.0, 0.5, 0.8, 0.0], np.float32)
+
+
+class OracleRead(AssertionError):
+    """The trainer touched a clip's oracle."""
+
+
+class GuardedClip(Clip):
+    """A clip whose oracle raises when it is read."""
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "oracle":
+            raise OracleRead
+        return super().__getattribute__(name)
+
+
+class MemoryLog:
+    """Implements `reward_service.dataset.LabelReader`; ``visible`` labels of it can be read."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, Label]] = []
+        self.pairs: dict[str, tuple[Clip, Clip]] = {}
+        self.visible: int | None = None
+
+    def read_labels(self, after: str, limit: int) -> list[tuple[str, Label]]:
+        start = int(after.split("-")[0]) if after else 0
+        return self.entries[: self.visible][start : start + limit]
+
+    def query(self, id: str) -> Query:
+        return Query(id, f"{id}/a", f"{id}/b", "scene", "uniform", 0.0, 0, 0)
+
+    def clips(self, query: Query) -> tuple[Clip, Clip]:
+        return self.pairs[query.id]
+
+    def append(self, query: str, choice: Choice, supersedes: str = "") -> str:
+        offset = f"{len(self.entries) + 1}-0"
+        label = Label(query, "rater", choice, Opinion.FIRST, 1, 0.0, 1.0, supersedes)
+        self.entries.append((offset, label))
+        return offset
+
+
+def clip(rng: np.random.Generator, steps: int = STEPS) -> Clip:
+    inputs = rng.normal(size=(steps, OBSERVATION_SIZE + ACTION_SIZE)) * 0.5 + rng.normal(size=(1, 6))
+    inputs = inputs.astype(np.float32)
+    state = np.zeros((steps, 1), np.float32)
+    return GuardedClip(inputs[:, :OBSERVATION_SIZE], inputs[:, OBSERVATION_SIZE:], state, "scene", 0, 0)
+
+
+def linear_log(answers: int, seed: int) -> MemoryLog:
+    """A log of right answers to uniform pairs, by a reward that is linear in observation and action."""
+    rng = np.random.default_rng(seed)
+    log = MemoryLog()
+    for index in range(answers):
+        a, b = clip(rng), clip(rng)
+        query = f"query-{seed}-{index}"
+        log.pairs[query] = (a, b)
+        log.append(query, Choice.A if true_return(a) > true_return(b) else Choice.B)
+    return log
+
+
+def true_return(one: Clip) -> float:
+    return float((np.concatenate([one.observation, one.action], axis=1) @ WEIGHTS).sum())

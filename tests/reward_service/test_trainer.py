@@ -1,0 +1,148 @@
+"""The ensemble learns what the answers say, step by step, and can be made anew."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reward_service.config import RewardConfig
+from reward_service.fitting import FitReport, next_weight_decay
+from reward_service.trainer import FIT_LOG, Trainer, replay
+from reward_service.versions import RewardModel
+from tests.reward_service.synthetic import (
+    ACTION_SIZE,
+    OBSERVATION_SIZE,
+    WEIGHTS,
+    MemoryLog,
+    OracleRead,
+    linear_log,
+)
+
+CONFIG = RewardConfig(hidden=(32, 32), first_fit_steps=100, fit_steps=30)
+
+
+def _model(directory: Path) -> RewardModel:
+    return RewardModel(CONFIG.members, OBSERVATION_SIZE, ACTION_SIZE, directory)
+
+
+def _train(log: MemoryLog, directory: Path, seed: int = 0, total: int = 400) -> RewardModel:
+    model = _model(directory)
+    trainer = Trainer(CONFIG, log, model, seed)
+    for visible in range(0, total + 1, 5):
+        log.visible = visible
+        trainer.poll()
+    return model
+
+
+def test_it_learns_a_linear_reward_from_right_answers(tmp_path: Path) -> None:
+    model = _train(linear_log(400, seed=0), tmp_path)
+    report = model.newest.report
+    assert report.held_out_queries > 20
+    assert report.held_out_accuracy is not None
+    assert report.held_out_accuracy > 0.9
+
+    rng = np.random.default_rng(9)
+    inputs = rng.normal(size=(2000, OBSERVATION_SIZE + ACTION_SIZE)).astype(np.float32)
+    reward, member_reward, _ = model.score(inputs[:, :OBSERVATION_SIZE], inputs[:, OBSERVATION_SIZE:])
+    assert np.corrcoef(reward, inputs @ WEIGHTS)[0, 1] > 0.9
+    assert reward == pytest.approx(member_reward.mean(1))
+
+
+def test_rewards_have_unit_scale_over_the_labelled_transitions(tmp_path: Path) -> None:
+    log = linear_log(200, seed=0)
+    model = _train(log, tmp_path, total=200)
+    observation = np.concatenate([c.observation for pair in log.pairs.values() for c in pair])
+    action = np.concatenate([c.action for pair in log.pairs.values() for c in pair])
+    _, member_reward, _ = model.score(observation, action)
+    assert member_reward.mean(0) == pytest.approx(np.zeros(CONFIG.members), abs=0.15)
+    assert member_reward.std(0) == pytest.approx(np.ones(CONFIG.members), abs=0.15)
+
+
+def test_fits_come_when_they_are_due(tmp_path: Path) -> None:
+    log = linear_log(400, seed=0)
+    model = _model(tmp_path)
+    trainer = Trainer(CONFIG, log, model, seed=0)
+    fitted_at = []
+    for visible in range(401):
+        log.visible = visible
+        if trainer.poll():
+            fitted_at.append(visible)
+    assert fitted_at[:4] == [20, 30, 40, 50]
+    assert fitted_at[-2:] == [354, 390]  # a tenth more each time
+    assert trainer.status == model.newest.report
+    assert trainer.status.version == len(fitted_at)
+
+
+def test_few_new_answers_are_fitted_when_patience_ends(tmp_path: Path) -> None:
+    log = linear_log(25, seed=0)
+    log.visible = 20
+    trainer = Trainer(CONFIG, log, _model(tmp_path), seed=0, patience=0.0)
+    assert trainer.poll()
+    assert not trainer.poll()
+    log.visible = 21
+    assert trainer.poll()
+
+
+def test_the_same_log_and_seed_give_the_same_model(tmp_path: Path) -> None:
+    models = [_train(linear_log(60, seed=2), tmp_path / name, total=60) for name in ("a", "b")]
+    observation, action = np.ones((5, OBSERVATION_SIZE), np.float32), np.ones((5, ACTION_SIZE), np.float32)
+    first, second = (model.score(observation, action)[1] for model in models)
+    assert (first == second).all()
+    other = _train(linear_log(60, seed=2), tmp_path / "c", seed=1, total=60).score(observation, action)[1]
+    assert not np.allclose(first, other)
+
+
+def test_the_logged_fits_replay_to_the_same_model(tmp_path: Path) -> None:
+    log = linear_log(120, seed=3)
+    model = _train(log, tmp_path, total=120)
+    events = [FitReport(**json.loads(line)) for line in (tmp_path / FIT_LOG).read_text().splitlines()]
+    assert [event.version for event in events] == list(model.numbers[1:])
+    refitted = replay(CONFIG, log, OBSERVATION_SIZE + ACTION_SIZE, events)
+    rng = np.random.default_rng(0)
+    observation = rng.normal(size=(100, OBSERVATION_SIZE)).astype(np.float32)
+    action = rng.normal(size=(100, ACTION_SIZE)).astype(np.float32)
+    assert refitted is not None
+    assert refitted.score(observation, action) == pytest.approx(model.score(observation, action)[1], abs=1e-4)
+
+
+def test_a_restarted_trainer_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    log = linear_log(120, seed=3)
+    whole = _train(log, tmp_path / "whole", total=120)
+    _train(log, tmp_path / "halves", total=70)
+    model = _model(tmp_path / "halves")
+    trainer = Trainer(CONFIG, log, model, seed=0)
+    for visible in range(70, 121, 5):
+        log.visible = visible
+        trainer.poll()
+    assert replace(model.newest.report, seconds=0) == replace(whole.newest.report, seconds=0)
+
+
+def test_the_oracle_is_never_read(tmp_path: Path) -> None:
+    log = linear_log(20, seed=0)
+    with pytest.raises(OracleRead):
+        _ = log.pairs["query-0-0"][0].oracle
+    assert Trainer(CONFIG, log, _model(tmp_path), seed=0).poll()
+
+
+def test_the_decay_keeps_the_held_out_loss_near_the_training_loss() -> None:
+    def decay(held_out_loss: float, queries: int = 50) -> float:
+        report = FitReport(
+            version=1, weight_decay=0.1, held_out_queries=queries, train_loss=0.2, held_out_loss=held_out_loss
+        )
+        return next_weight_decay(report, CONFIG)
+
+    assert decay(0.21) < 0.1
+    assert decay(0.26) == 0.1
+    assert decay(0.4) > 0.1
+    assert decay(0.4, queries=3) == 0.1
+
+
+@pytest.mark.parametrize("field", ["members", "fit_steps", "learning_rate", "step_stride", "hidden"])
+def test_a_config_out_of_range_is_named(field: str) -> None:
+    value = () if field == "hidden" else 0
+    with pytest.raises(ValueError, match=f"reward.{field}"):
+        RewardConfig(**{field: value})
