@@ -69,11 +69,12 @@ def fit(
     optimiser = torch.optim.AdamW([p for layer in layers for p in layer], weight_decay=weight_decay, fused=True)
     rng = np.random.default_rng([seed, version])
     batch = min(config.batch_queries, len(queries))
+    stride = min(config.step_stride, data.clip_steps)
     order = _shuffled(len(queries), steps * batch, rng).reshape(steps, batch)
     for step, chosen in enumerate(order):
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (1 - 0.9 * step / steps)
-        sides = data.inputs(queries[chosen], int(rng.integers(config.step_stride)), config.step_stride)
+        sides = data.inputs(queries[chosen], int(rng.integers(stride)), stride)
         margin = _margins(layers, normalise(torch.from_numpy(sides), input_mean, input_scale), data.clip_steps)
         target = torch.from_numpy(targets[chosen])[:, None]
         weight = torch.from_numpy(data.bootstrap(queries[chosen]))
@@ -131,9 +132,7 @@ def _margins(layers: Layers, sides: Tensor, clip_steps: int) -> Tensor:
     return sums[:, 0] - sums[:, 1]
 
 
-def _outputs(
-    ensemble: Ensemble, data: Comparisons, queries: np.ndarray, targets: np.ndarray
-) -> tuple[Tensor, Tensor]:
+def _outputs(ensemble: Ensemble, data: Comparisons, queries: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
     """Unscaled outputs [n, 2, L, K] and targets [n] of at most `_EVALUATED` answers, spread over the log."""
     spread = np.linspace(0, len(queries) - 1, min(_EVALUATED, len(queries))).astype(np.int64)
     sides = data.inputs(queries[spread])
@@ -149,10 +148,10 @@ def _quality(outputs: Tensor, targets: Tensor, output_scale: Tensor, noise: floa
     sums = outputs.sum(2)
     margin = sums[:, 0] - sums[:, 1]
     loss = float(negative_log_likelihood(margin, targets[:, None], noise).mean())
-    strict = targets != 0.5  # noqa: PLR2004
+    strict = targets != 0.5
     if not strict.any():
         return Quality(loss, None)
-    agrees = ((margin * output_scale).mean(1) > 0) == (targets > 0.5)  # noqa: PLR2004
+    agrees = ((margin * output_scale).mean(1) > 0) == (targets > 0.5)
     return Quality(loss, float(agrees[strict].float().mean()))
 
 

@@ -27,7 +27,7 @@ class AddressInUse(OSError):
     """The address cannot be listened on."""
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
         self.code = code
@@ -86,7 +86,7 @@ def serve(config: RewardServiceConfig, model: RewardModel) -> Serving:
 
 
 class _Service:
-    """One method for each of the protocol's; a `_Refused` becomes the call's status."""
+    """One method for each of the protocol's; a `_RefusedError` becomes the call's status."""
 
     def __init__(self, model: RewardModel) -> None:
         self._model = model
@@ -150,7 +150,7 @@ def _refusing(method: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerConte
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(request)
-        except _Refused as refused:
+        except _RefusedError as refused:
             context.abort(refused.code, str(refused))
         except UnknownVersion as error:
             context.abort(grpc.StatusCode.NOT_FOUND, str(error))
@@ -161,7 +161,7 @@ def _refusing(method: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerConte
 
 
 def _inputs(request: pb.ModelInferRequest) -> dict[str, np.ndarray]:
-    """Both input tensors by name, finite and float32 of the shape that they claim; raises `_Refused`."""
+    """Both input tensors by name, finite and float32 of the shape that they claim; raises `_RefusedError`."""
     names = [tensor.name for tensor in request.inputs]
     if sorted(names) != sorted((OBSERVATION, ACTION)):
         raise _invalid(f"the inputs are {names}; expected {[OBSERVATION, ACTION]}")
@@ -173,7 +173,7 @@ def _inputs(request: pb.ModelInferRequest) -> dict[str, np.ndarray]:
         if tensor.datatype != DATATYPE:
             raise _invalid(f"input {tensor.name!r} is of datatype {tensor.datatype!r}; expected {DATATYPE!r}")
         shape = list(tensor.shape)
-        if len(shape) != 2 or min(shape) < 0:  # noqa: PLR2004
+        if len(shape) != 2 or min(shape) < 0:
             raise _invalid(f"input {tensor.name!r} has shape {shape}; expected two dimensions")
         if raw:
             found = len(raw[index]) / 4
@@ -182,7 +182,9 @@ def _inputs(request: pb.ModelInferRequest) -> dict[str, np.ndarray]:
             found = len(tensor.contents.fp32_contents)
             flat = np.array(tensor.contents.fp32_contents, dtype=np.float32)
         if found != shape[0] * shape[1]:
-            raise _invalid(f"input {tensor.name!r} holds {found:g} numbers; its shape {shape} needs {shape[0] * shape[1]}")
+            raise _invalid(
+                f"input {tensor.name!r} holds {found:g} numbers; its shape {shape} needs {shape[0] * shape[1]}"
+            )
         if not np.isfinite(flat).all():
             raise _invalid(f"input {tensor.name!r} has numbers that are not finite")
         arrays[tensor.name] = flat.reshape(shape)
@@ -191,19 +193,21 @@ def _inputs(request: pb.ModelInferRequest) -> dict[str, np.ndarray]:
 
 def _require_model(name: str) -> None:
     if name != MODEL:
-        raise _Refused(grpc.StatusCode.NOT_FOUND, f"there is no model {name!r} here; this server has {MODEL!r}")
+        raise _RefusedError(grpc.StatusCode.NOT_FOUND, f"there is no model {name!r} here; this server has {MODEL!r}")
 
 
 def _number(version: str) -> int | None:
     if not version:
         return None
     if not version.isdecimal():
-        raise _Refused(grpc.StatusCode.NOT_FOUND, f"the reward model has no version {version!r}; versions are numbers")
+        raise _RefusedError(
+            grpc.StatusCode.NOT_FOUND, f"the reward model has no version {version!r}; versions are numbers"
+        )
     return int(version)
 
 
-def _invalid(message: str) -> _Refused:
-    return _Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+def _invalid(message: str) -> _RefusedError:
+    return _RefusedError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def _host(address: str) -> str:

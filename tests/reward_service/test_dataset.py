@@ -63,7 +63,9 @@ def test_second_opinions_share_their_query_s_clips() -> None:
     log = linear_log(1, seed=1)
     log.append("query-1-0", Choice.EQUAL)
     data = _follow(log)
-    queries, targets = (np.concatenate(side) for side in zip(data.rows(held_out=False), data.rows(held_out=True), strict=True))
+    queries, targets = (
+        np.concatenate(side) for side in zip(data.rows(held_out=False), data.rows(held_out=True), strict=True)
+    )
     assert queries.tolist() == [0, 0]
     assert 0.5 in targets
 

@@ -144,5 +144,5 @@ def test_the_decay_keeps_the_held_out_loss_near_the_training_loss() -> None:
 @pytest.mark.parametrize("field", ["members", "fit_steps", "learning_rate", "step_stride", "hidden"])
 def test_a_config_out_of_range_is_named(field: str) -> None:
     value = () if field == "hidden" else 0
-    with pytest.raises(ValueError, match=f"reward.{field}"):
+    with pytest.raises(ValueError, match=f"reward_model.{field}"):
         RewardConfig(**{field: value})

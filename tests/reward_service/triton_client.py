@@ -19,9 +19,7 @@ def main(address: str, batch: str) -> None:
         tensor.set_data_from_numpy(array)
         inputs.append(tensor)
     result = client.infer("reward", inputs)
-    only_reward = client.infer(
-        "reward", inputs, model_version="1", outputs=[triton.InferRequestedOutput("reward")]
-    )
+    only_reward = client.infer("reward", inputs, model_version="1", outputs=[triton.InferRequestedOutput("reward")])
     assert only_reward.as_numpy("member_reward") is None
     try:
         client.infer("reward", inputs, model_version="77")
