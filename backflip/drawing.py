@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
+from backflip.sketches import CannotDraw, sketch
 from contracts.clip import Scene
 
+__all__ = ["CannotDraw", "draw"]
 
-def draw(scene: Scene, state: np.ndarray, width: int = 480, height: int = 360, *, samples: int = 2) -> np.ndarray:
-    """One picture for every row of a state track.
+
+def draw(
+    scene: Scene,
+    state: np.ndarray,
+    width: int = 480,
+    height: int = 360,
+    *,
+    every: int = 1,
+    samples: int = 2,
+) -> np.ndarray:
+    """A picture for every row of a state track.
 
     Args:
         state: float [L, S], consecutive rows of one episode; see `contracts.clip.Track`.
+        every: draw only each ``every``-th row; a camera that follows is still steadied over all of them.
         samples: sub-pixel samples an axis: 2 is smooth, 1 is four times as fast.
 
     Returns:
-        uint8 [L, height, width, 3].
+        uint8 [ceil(L / every), height, width, 3].
 
     Raises:
         CannotDraw: the scene's states are observations of a task that nothing here can draw.
@@ -27,7 +39,5 @@ def draw(scene: Scene, state: np.ndarray, width: int = 480, height: int = 360, *
     if scene.track == "mujoco":
         from backflip.raytracer import trace  # heavy: brings Warp with it
 
-        return trace(scene, state, width, height, samples)
-    from backflip.sketches import sketch
-
-    return sketch(scene, state, width, height, samples)
+        return trace(scene, state, width, height, every=every, samples=samples)
+    return sketch(scene, state[::every], width, height, samples=samples)

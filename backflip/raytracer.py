@@ -23,19 +23,20 @@ _PROGRESS_EVERY = 5.0  # seconds
 warp.config.log_level = warp.LOG_WARNING
 
 
-def trace(scene: Scene, state: np.ndarray, width: int, height: int, samples: int) -> np.ndarray:
+def trace(scene: Scene, state: np.ndarray, width: int, height: int, *, every: int, samples: int) -> np.ndarray:
     """Draw states of a MuJoCo scene.
 
     The ray tracer's kernels compile on first use (some ten seconds) and are cached in ``~/.cache/warp``.
 
     Args:
         state: float [L, nq + nv], consecutive rows of one episode.
+        every: draw only each ``every``-th row.
         samples: sub-pixel samples an axis; the cost grows with its square.
 
     Returns:
-        uint8 [L, height, width, 3].
+        uint8 [ceil(L / every), height, width, 3].
     """
-    return _tracer(scene, width, height, samples).trace(np.asarray(state, np.float64))
+    return _tracer(scene, width, height, samples).trace(np.asarray(state, np.float64), every)
 
 
 @lru_cache(maxsize=4)
@@ -71,17 +72,18 @@ class _Tracer:
             render_skybox=True,
         )
 
-    def trace(self, state: np.ndarray) -> np.ndarray:
-        frames = np.empty((len(state), *self._size, 3), np.uint8)
-        poses = self._poses(state[:, : self._model.nq])
+    def trace(self, state: np.ndarray, every: int) -> np.ndarray:
+        poses = [pose[::every] for pose in self._poses(state[:, : self._model.nq])]
+        length = len(poses[0])
+        frames = np.empty((length, *self._size, 3), np.uint8)
         said = time.monotonic()
-        for start in range(0, len(state), _BATCH):
-            rows = np.arange(start, start + _BATCH).clip(max=len(state) - 1)  # a short last batch repeats its last row
-            count = min(_BATCH, len(state) - start)
+        for start in range(0, length, _BATCH):
+            rows = np.arange(start, start + _BATCH).clip(max=length - 1)  # a short last batch repeats its last row
+            count = min(_BATCH, length - start)
             frames[start : start + count] = self._trace_batch([pose[rows] for pose in poses])[:count]
-            if start + count < len(state) and time.monotonic() - said > _PROGRESS_EVERY:
+            if start + count < length and time.monotonic() - said > _PROGRESS_EVERY:
                 said = time.monotonic()
-                log.info("%s: drew %d of %d frames", self._scene.task, start + count, len(state))
+                log.info("%s: drew %d of %d frames", self._scene.task, start + count, length)
         return frames
 
     def _trace_batch(self, poses: list[np.ndarray]) -> np.ndarray:

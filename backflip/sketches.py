@@ -57,7 +57,7 @@ class _Sheet:
         return length * self.image.size[0] / self.width
 
 
-def sketch(scene: Scene, state: np.ndarray, width: int, height: int, samples: int) -> np.ndarray:
+def sketch(scene: Scene, state: np.ndarray, width: int, height: int, *, samples: int) -> np.ndarray:
     """Draw observations of a classic-control task.
 
     Returns:

@@ -6,8 +6,8 @@ every frame shows the predicted reward, here with its last few seconds trailing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,92 +24,97 @@ _TEXT, _QUIET = (236, 240, 244), (150, 161, 173)
 _GOOD, _BAD = np.array((61, 199, 133)), np.array((236, 96, 88))
 
 
-@dataclass(frozen=True)
-class Pace:
-    """Which steps of an episode become frames, and how fast they are shown."""
-
-    stride: int  # steps to a frame
-    frame_rate: Fraction  # frames a second
-
-    def pick(self, values: np.ndarray) -> np.ndarray:
-        """Every ``stride``-th row of ``values`` [L, …]."""
-        return values[:: self.stride]
-
-    def mean(self, values: np.ndarray) -> np.ndarray:
-        """The mean of each frame's steps, float [ceil(L / stride)]."""
-        return np.array([values[start : start + self.stride].mean() for start in range(0, len(values), self.stride)])
-
-
-def pace(timestep: float, speed: float = 1.0) -> Pace:
-    """Frames for playing at ``speed`` times real time, at about 30 a second or the simulator's own rate if lower.
+def steps_per_frame(timestep: float, speed: float = 1.0) -> int:
+    """How many steps of ``timestep`` seconds make a frame: about 30 frames a second, or the simulator's rate if lower.
 
     Real time is the default: slow motion flatters a clumsy landing, and Hopper's steps of 8 ms
     make smooth 31 frames a second.
     """
-    stride = max(1, round(speed / (timestep * _FRAME_RATE)))
-    return Pace(stride, Fraction(speed / (timestep * stride)).limit_denominator(1000))
-
-
-def reward_scale(predicted: np.ndarray) -> float:
-    """The reward that fills the bar: one for the whole video, which a few extreme steps don't stretch."""
-    return float(np.percentile(np.abs(predicted), 98)) or 1.0
+    return max(1, round(speed / (timestep * _FRAME_RATE)))
 
 
 def write_video(
     path: Path,
-    frames: Iterable[np.ndarray],
-    predicted: Sequence[float] | np.ndarray,
+    frames: Sequence[np.ndarray] | np.ndarray,
+    predicted: np.ndarray | None,
+    timestep: float,
+    odometer: np.ndarray,
+    odometer_name: str,
     *,
-    frame_rate: Fraction | float,
-    captions: Sequence[str],
+    every: int = 1,
+    speed: float = 1.0,
     title: str = "",
 ) -> None:
     """Write an H.264 mp4 (yuv420p, which every browser plays); the file appears whole or not at all.
 
+    The scale of the bar is one for the whole video. Each frame's bar is the mean of its steps.
+
     Args:
-        frames: uint8 [H, W, 3] each, all of one size.
-        predicted: [L], the predicted reward that each frame's bar shows.
-        captions: [L], a short line for each frame.
+        frames: uint8 [ceil(L / every), H, W, 3]; those too many for the frame rate are left out.
+        predicted: [L], the predicted reward of every step; None draws no bar.
+        timestep: simulated seconds of a step.
+        odometer: [L], a count shown below the scene, if it has a name.
+        every: steps between two of ``frames``; `steps_per_frame` gives the number that wastes none.
+        speed: times real time.
         title: shown on every frame.
 
     Raises:
-        ValueError: there is no frame, or not a reward and a caption for each.
+        ValueError: the arrays don't fit each other, or are empty.
+        OSError: the file cannot be written.
     """
-    predicted = np.asarray(predicted, np.float64)
-    scale = reward_scale(predicted) if len(predicted) else 1.0
+    steps = len(odometer)
+    if not steps or len(frames) != -(-steps // every) or (predicted is not None and len(predicted) != steps):
+        rewards = "no" if predicted is None else len(predicted)
+        raise ValueError(f"{path.name}: {len(frames)} frames and {rewards} rewards for {steps} steps, {every} to a frame")
+    stride = max(1, round(steps_per_frame(timestep, speed) / every)) * every
+    rows = range(0, steps, stride)
+    bars = None if predicted is None else [float(np.mean(predicted[row : row + stride])) for row in rows]
+    captions = [_caption(odometer[row], odometer_name, row * timestep) for row in rows]
+    pictures = (
+        _compose(frames[row // every], None if bars is None else bars[: shown + 1], _scale(bars), caption, title)
+        for shown, (row, caption) in enumerate(zip(rows, captions, strict=True))
+    )
+    _encode(path, pictures, Fraction(speed / (timestep * stride)).limit_denominator(1000))
+
+
+def _encode(path: Path, pictures: Iterator[np.ndarray], frame_rate: Fraction) -> None:
     beside = path.with_name(path.name + ".partial")
-    count = 0
     try:
         with av.open(str(beside), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            stream = container.add_stream("libx264", rate=Fraction(frame_rate).limit_denominator(1000))
+            first = next(pictures)
+            stream = container.add_stream("libx264", rate=frame_rate, options={"crf": _QUALITY, "preset": "slow"})
+            stream.height, stream.width = first.shape[:2]
             stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": _QUALITY, "preset": "slow"}
-            for count, frame in enumerate(frames, start=1):
-                if count > min(len(predicted), len(captions)):
-                    break
-                picture = _compose(frame, predicted[:count], scale, captions[count - 1], title)
-                stream.height, stream.width = picture.shape[:2]
+            for picture in itertools.chain((first,), pictures):
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
             container.mux(stream.encode())
-        if not count == len(predicted) == len(captions):
-            raise ValueError(f"{len(predicted)} rewards and {len(captions)} captions for {count} frames of {path.name}")
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _compose(frame: np.ndarray, predicted: np.ndarray, scale: float, caption: str, title: str) -> np.ndarray:
+def _scale(bars: list[float] | None) -> float:
+    """The reward that fills the bar, which a few extreme steps don't stretch."""
+    return float(np.percentile(np.abs(bars), 98)) or 1.0 if bars else 1.0
+
+
+def _caption(odometer: float, odometer_name: str, seconds: float) -> str:
+    return f"{odometer:.1f} {odometer_name}  ·  {seconds:.1f} s" if odometer_name else f"{seconds:.1f} s"
+
+
+def _compose(frame: np.ndarray, bars: list[float] | None, scale: float, caption: str, title: str) -> np.ndarray:
     """The frame with its panel, of even width and height as the codec wants it: uint8 [H, W', 3]."""
     height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
-    panel = _panel(round(width * _PANEL_SHARE) // 2 * 2, height, predicted, scale)
-    picture = Image.new("RGB", (width + panel.width, height))
+    panel_width = 0 if bars is None else round(width * _PANEL_SHARE) // 2 * 2
+    picture = Image.new("RGB", (width + panel_width, height))
     picture.paste(Image.fromarray(frame[:height, :width]), (0, 0))
-    picture.paste(panel, (width, 0))
+    if bars is not None:
+        picture.paste(_panel(panel_width, height, bars, scale), (width, 0))
     _write(picture, caption, title, width)
     return np.asarray(picture)
 
 
-def _panel(width: int, height: int, predicted: np.ndarray, scale: float) -> Image.Image:
+def _panel(width: int, height: int, bars: list[float], scale: float) -> Image.Image:
     """The bar for the newest reward on top, those before it smaller and fading below."""
     panel = Image.new("RGB", (width, height), _PANEL)
     pen = ImageDraw.Draw(panel)
@@ -124,16 +129,16 @@ def _panel(width: int, height: int, predicted: np.ndarray, scale: float) -> Imag
         pen.rectangle((ends[0], at, ends[1], at + thickness - 1), colour)
 
     pen.rectangle((middle - half, top, middle + half, top + thick), _TRACK)
-    bar(top, predicted[-1], thick + 1, 1.0)
+    bar(top, bars[-1], thick + 1, 1.0)
     trail = top + thick + 2 * thin
     rows = int((height * 0.9 - trail) / (thin + 1))
-    for row, value in enumerate(predicted[:-1][::-1][:rows]):
+    for row, value in enumerate(bars[-2::-1][:rows]):
         bar(trail + row * (thin + 1), value, thin, 0.75 * (1 - row / rows))
     pen.line((middle, top - thin, middle, height * 0.92), _AXIS, 1)
     font = _font(height * 0.042)
     pen.text((middle, height * 0.045), "predicted reward", _TEXT, font, "ma")
     small = _font(height * 0.036)
-    pen.text((middle, height * 0.125), f"{predicted[-1]:+.2f}", _QUIET, small, "ma")
+    pen.text((middle, height * 0.125), f"{bars[-1]:+.2f}", _QUIET, small, "ma")
     return panel
 
 

@@ -106,7 +106,7 @@ class PPO:
         stats = self._optimise(_join([self._prepare(rollout) for rollout in rollouts]))
         stats.lag = float(np.mean([self.lag(rollout) for rollout in rollouts]))
         # Only now: the slabs were sampled, and learnt from, under the statistics of their version.
-        self.policy.observe(torch.cat([torch.as_tensor(r.observation[r.valid]) for r in rollouts]))
+        self.policy.observe(torch.cat([_tensor(r.observation[r.valid]) for r in rollouts]))
         self.version += 1
         return stats
 
@@ -127,23 +127,23 @@ class PPO:
     def _prepare(self, rollout: Rollout) -> Batch:
         policy, config = self.policy, self.config
         steps, worlds = rollout.reward.shape
-        valid = torch.as_tensor(rollout.valid)
-        observation = policy.normalise(torch.as_tensor(rollout.observation)).flatten(0, 1)
-        action = torch.as_tensor(rollout.action).flatten(0, 1)
+        valid = _tensor(rollout.valid)
+        observation = policy.normalise(_tensor(rollout.observation)).flatten(0, 1)
+        action = _tensor(rollout.action).flatten(0, 1)
         log_prob, _, value = policy.evaluate(observation, action)
         value = value.view(steps, worlds)
-        last = policy.value(policy.normalise(torch.as_tensor(rollout.last_observation)))
+        last = policy.value(policy.normalise(_tensor(rollout.last_observation)))
         next_value = torch.cat((value[1:], last[None]))
         if len(rollout.final_row):
-            final = policy.value(policy.normalise(torch.as_tensor(rollout.final_observation)))
-            next_value.view(-1)[torch.as_tensor(rollout.final_row)] = final
+            final = policy.value(policy.normalise(_tensor(rollout.final_observation)))
+            next_value.view(-1)[_tensor(rollout.final_row)] = final
         advantage = vtrace_advantages(
-            torch.as_tensor(rollout.reward),
+            _tensor(rollout.reward),
             value,
             next_value,
-            (log_prob.view(steps, worlds) - torch.as_tensor(rollout.log_prob)).exp(),
+            (log_prob.view(steps, worlds) - _tensor(rollout.log_prob)).exp(),
             # A terminated episode is bootstrapped like any other: its end is not for the agent to read.
-            torch.as_tensor(rollout.terminated | rollout.truncated),
+            _tensor(rollout.terminated | rollout.truncated),
             valid,
             discount=config.discount,
             trace_decay=config.trace_decay,
@@ -187,6 +187,11 @@ class PPO:
             self.policy.load(before)
             raise FloatingPointError(f"loss is not finite in the update after policy version {self.version}")
         return UpdateStats(*means)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Slabs that come through shared memory are read-only, which torch will not have."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def _join(batches: list[Batch]) -> Batch:

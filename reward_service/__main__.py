@@ -41,6 +41,10 @@ def follow(config: RewardServiceConfig, model: RewardModel, told: threading.Even
             waiting = True
             told.wait(_RETRY_SECONDS)
             continue
+        except OSError as error:
+            logger.error("no new version, scoring goes on: %s", error)
+            told.wait(_RETRY_SECONDS)
+            continue
         if waiting:
             logger.info("the label store is back")
         waiting = False

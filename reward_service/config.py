@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class RewardServiceConfig:
         """Raises OSError where the file cannot be read, ValueError where it is no such config."""
         try:
             fields = json.loads(Path(path).read_text())
-            reward = {
+            reward: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in fields.pop("reward", {}).items()
             }

@@ -107,7 +107,11 @@ class Comparisons:
             self._rows[offset] = (row, target)
 
     def _add_query(self, query: Query, log: LabelReader) -> int | None:
-        clips = [np.concatenate([clip.observation, clip.action], axis=1) for clip in log.clips(query)]
+        try:
+            clips = [np.concatenate([clip.observation, clip.action], axis=1) for clip in log.clips(query)]
+        except LookupError as error:
+            logger.error("the answers to query %s are left out: %s", query.id, error)
+            return None
         steps = self.clip_steps or len(clips[0])
         wanted = (steps, self._input_size)
         found = [clip.shape for clip in clips]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ def initial_layers(members: int, sizes: Sequence[int], seed: int) -> Layers:
     """Random layers for ``sizes`` = (inputs, hidden..., 1), each entry uniform within ±1/sqrt(in)."""
     generator = torch.Generator().manual_seed(seed)
     layers = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         bound = inputs**-0.5
         weight = torch.empty(members, inputs, outputs).uniform_(-bound, bound, generator=generator)
         bias = torch.empty(members, outputs).uniform_(-bound, bound, generator=generator)

@@ -15,7 +15,7 @@ from reward_service.ensemble import Ensemble, Layers, forward, initial_layers, n
 from reward_service.likelihood import negative_log_likelihood
 
 _LEAST_DEVIATION = 1e-3  # of an input: what hardly varied in the labelled clips must not be blown up
-_EVALUATED = 128  # queries of each side of the split that losses, accuracies and the output scale are taken over
+_MOST_EVALUATED = {"training": 128, "held out": 1024}  # answers that losses and accuracies are taken over
 _FEWEST_HELD_OUT = 10  # queries before the weight decay is adapted to them
 _DECAY_FACTOR = 1.5
 
@@ -86,8 +86,9 @@ def fit(
     fitted = [(weight.detach(), bias.detach()) for weight, bias in layers]
     unscaled = torch.zeros(config.members), torch.ones(config.members)
     ensemble = Ensemble(fitted, input_mean, input_scale, *unscaled)
-    train_outputs, train_targets = _outputs(ensemble, data, queries, targets)
-    held_out_outputs, held_out_targets = _outputs(ensemble, data, *data.rows(held_out=True))
+    held_out_rows = data.rows(held_out=True)
+    train_outputs, train_targets = _outputs(ensemble, data, *_spread(queries, targets, _MOST_EVALUATED["training"]))
+    held_out_outputs, held_out_targets = _outputs(ensemble, data, *_spread(*held_out_rows, _MOST_EVALUATED["held out"]))
     transitions = torch.cat([train_outputs, held_out_outputs]).flatten(0, 2)
     output_mean, output_scale = transitions.mean(0), 1 / transitions.std(0).clamp_min(1e-6)
     train = _quality(train_outputs, train_targets, output_scale, config.answer_noise)
@@ -98,7 +99,7 @@ def fit(
         seed=seed,
         answers=data.answers,
         labels=data.labels,
-        held_out_queries=len(data.rows(held_out=True)[0]),
+        held_out_queries=len(np.unique(held_out_rows[0])),
         steps=steps,
         weight_decay=weight_decay,
         train_loss=train.loss,
@@ -132,13 +133,18 @@ def _margins(layers: Layers, sides: Tensor, clip_steps: int) -> Tensor:
     return sums[:, 0] - sums[:, 1]
 
 
+def _spread(queries: np.ndarray, targets: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most ``most`` of the answers, evenly spread over the log."""
+    chosen = np.linspace(0, len(queries) - 1, min(most, len(queries))).astype(np.int64)
+    return queries[chosen], targets[chosen]
+
+
 def _outputs(ensemble: Ensemble, data: Comparisons, queries: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Unscaled outputs [n, 2, L, K] and targets [n] of at most `_EVALUATED` answers, spread over the log."""
-    spread = np.linspace(0, len(queries) - 1, min(_EVALUATED, len(queries))).astype(np.int64)
-    sides = data.inputs(queries[spread])
+    """The ensemble's outputs [n, 2, L, K] for every step of the answers' clips, and their targets [n]."""
+    sides = data.inputs(queries)
     flat = sides.reshape(-1, sides.shape[-1])
-    outputs = ensemble.score(flat[:, :0], flat)  # the columns are side by side already
-    return torch.from_numpy(outputs).view(*sides.shape[:3], ensemble.members), torch.from_numpy(targets[spread])
+    outputs = ensemble.score(flat[:, :0], flat)  # observation and action lie side by side already
+    return torch.from_numpy(outputs).view(*sides.shape[:3], -1), torch.from_numpy(targets)
 
 
 def _quality(outputs: Tensor, targets: Tensor, output_scale: Tensor, noise: float) -> Quality:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from google.protobuf.message import Message
 
 from reward_service import inference_pb2 as pb
 
@@ -22,7 +23,7 @@ MESSAGE_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
 )
 
-METHODS: dict[str, tuple[type, type]] = {
+METHODS: dict[str, tuple[type[Message], type[Message]]] = {
     "ServerLive": (pb.ServerLiveRequest, pb.ServerLiveResponse),
     "ServerReady": (pb.ServerReadyRequest, pb.ServerReadyResponse),
     "ModelReady": (pb.ModelReadyRequest, pb.ModelReadyResponse),

@@ -61,13 +61,21 @@ def serve(config: RewardServiceConfig, model: RewardModel) -> Serving:
         maximum_concurrent_rpcs=config.queue,
     )
     service = _Service(model)
+    methods: dict[str, Callable[[Any], Any]] = {
+        "ServerLive": service.server_live,
+        "ServerReady": service.server_ready,
+        "ModelReady": service.model_ready,
+        "ServerMetadata": service.server_metadata,
+        "ModelMetadata": service.model_metadata,
+        "ModelInfer": service.model_infer,
+    }
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
-            _refusing(getattr(service, name)),
-            request_deserializer=request.FromString,
-            response_serializer=response.SerializeToString,
+            _refusing(method),
+            request_deserializer=protocol.METHODS[name][0].FromString,
+            response_serializer=protocol.METHODS[name][1].SerializeToString,
         )
-        for name, (request, response) in protocol.METHODS.items()
+        for name, method in methods.items()
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     alive = health.HealthServicer(
@@ -91,20 +99,20 @@ class _Service:
     def __init__(self, model: RewardModel) -> None:
         self._model = model
 
-    def ServerLive(self, request: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
+    def server_live(self, request: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=True)
 
-    def ServerReady(self, request: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
+    def server_ready(self, request: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
         return pb.ServerReadyResponse(ready=True)
 
-    def ModelReady(self, request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
+    def model_ready(self, request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
         known = {"", *map(str, self._model.numbers)}
         return pb.ModelReadyResponse(ready=request.name == MODEL and request.version in known)
 
-    def ServerMetadata(self, request: pb.ServerMetadataRequest) -> pb.ServerMetadataResponse:
+    def server_metadata(self, request: pb.ServerMetadataRequest) -> pb.ServerMetadataResponse:
         return pb.ServerMetadataResponse(name="backflip-reward", version="1")
 
-    def ModelMetadata(self, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
+    def model_metadata(self, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
         """``properties`` carry the version's `FitReport`, each value as JSON."""
         _require_model(request.name)
         number = _number(request.version)
@@ -123,7 +131,7 @@ class _Service:
             properties={name: json.dumps(value) for name, value in asdict(version.report).items()},
         )
 
-    def ModelInfer(self, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
+    def model_infer(self, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
         _require_model(request.model_name)
         wanted = [output.name for output in request.outputs] or [REWARD, MEMBER_REWARD]
         for name in wanted:

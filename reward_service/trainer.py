@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 
 from reward_service.config import RewardConfig
 from reward_service.dataset import Comparisons, LabelReader
@@ -45,9 +46,13 @@ class Trainer:
 
     def poll(self) -> bool:
         """Takes in new labels; fits and publishes a version if one is due, and says whether it did."""
-        if self._data.follow(self._log) and self._waiting_since is None:
+        self._data.follow(self._log)
+        fresh = self._data.answers - self.status.answers
+        if fresh == 0:
+            self._waiting_since = None
+        elif self._waiting_since is None:
             self._waiting_since = time.monotonic()
-        if not self._due():
+        if not self._due(fresh):
             return False
         newest = self._model.newest
         first = newest.ensemble is None
@@ -59,10 +64,11 @@ class Trainer:
             version=newest.number + 1,
             weight_decay=self._config.weight_decay if first else next_weight_decay(newest.report, self._config),
         )
-        self._model.publish(ensemble, report)
-        self._waiting_since = None
+        # Logged first: whoever dies in between fits this version anew, and then the later line counts.
         with (self._model.directory / FIT_LOG).open("a") as file:
             file.write(json.dumps(asdict(report), sort_keys=True) + "\n")
+        self._model.publish(ensemble, report)
+        self._waiting_since = None
         accuracy = "unknown" if report.held_out_accuracy is None else f"{report.held_out_accuracy:.3f}"
         logger.info(
             "reward version %d from %d answers in %.2f s, held-out accuracy %s on %d queries",
@@ -70,15 +76,21 @@ class Trainer:
         )  # fmt: skip
         return True
 
-    def _due(self) -> bool:
+    def _due(self, fresh: int) -> bool:
         newest = self._model.newest
-        fresh = self._data.answers - newest.report.answers
         if newest.ensemble is None:
             return self._data.labels >= self._config.first_fit and len(self._data.rows(held_out=False)[0]) > 0
         if fresh >= max(self._config.fit_minimum, self._config.fit_growth * newest.report.answers):
             return True
-        waited = self._waiting_since is not None and self._patience is not None
-        return waited and fresh > 0 and time.monotonic() - self._waiting_since >= self._patience
+        if self._waiting_since is None or self._patience is None:
+            return False
+        return time.monotonic() - self._waiting_since >= self._patience
+
+
+def logged_fits(directory: Path) -> list[FitReport]:
+    """The fits that a `Trainer` logged in its model's directory, by version. Raises OSError."""
+    reports = [FitReport(**json.loads(line)) for line in (directory / FIT_LOG).read_text().splitlines()]
+    return sorted({report.version: report for report in reports}.values(), key=lambda report: report.version)
 
 
 def replay(config: RewardConfig, log: LabelReader, input_size: int, fits: Iterable[FitReport]) -> Ensemble | None:

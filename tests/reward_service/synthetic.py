@@ -11,7 +11,7 @@ OBSERVATION_SIZE, ACTION_SIZE, STEPS = 4, 2, 20
 WEIGHTS = np.array([1.0, -0.5, 0.0, 0.5, 0.8, 0.0], np.float32)
 
 
-class OracleRead(AssertionError):
+class OracleReadError(AssertionError):
     """The trainer touched a clip's oracle."""
 
 
@@ -20,7 +20,7 @@ class GuardedClip(Clip):
 
     def __getattribute__(self, name: str) -> object:
         if name == "oracle":
-            raise OracleRead
+            raise OracleReadError
         return super().__getattribute__(name)
 
 
@@ -33,7 +33,7 @@ class MemoryLog:
         self.visible: int | None = None
 
     def read_labels(self, after: str, limit: int) -> list[tuple[str, Label]]:
-        start = int(after.split("-")[0]) if after else 0
+        start = int(after.partition("-")[0]) if after else 0
         return self.entries[: self.visible][start : start + limit]
 
     def query(self, id: str) -> Query:
@@ -49,11 +49,16 @@ class MemoryLog:
         return offset
 
 
+def inputs(rng: np.random.Generator, steps: int = STEPS) -> np.ndarray:
+    """Observation and action of one clip, side by side: float32 [steps, D + A]."""
+    rows = rng.normal(size=(steps, len(WEIGHTS))) * 0.5 + rng.normal(size=(1, len(WEIGHTS)))
+    return rows.astype(np.float32)
+
+
 def clip(rng: np.random.Generator, steps: int = STEPS) -> Clip:
-    inputs = rng.normal(size=(steps, OBSERVATION_SIZE + ACTION_SIZE)) * 0.5 + rng.normal(size=(1, 6))
-    inputs = inputs.astype(np.float32)
+    rows = inputs(rng, steps)
     state = np.zeros((steps, 1), np.float32)
-    return GuardedClip(inputs[:, :OBSERVATION_SIZE], inputs[:, OBSERVATION_SIZE:], state, "scene", 0, 0)
+    return GuardedClip(rows[:, :OBSERVATION_SIZE], rows[:, OBSERVATION_SIZE:], state, "scene", 0, 0)
 
 
 def linear_log(answers: int, seed: int) -> MemoryLog:

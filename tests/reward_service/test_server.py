@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -130,7 +131,7 @@ def test_tritonclient_reads_metadata_and_gets_the_same_numbers(
     ],
 )
 def test_a_wrong_request_is_named_in_one_line(client: RewardClient, change: dict, message: str) -> None:
-    request = {"observation": np.zeros((5, D)), "action": np.zeros((5, A))} | change
+    request: dict[str, Any] = {"observation": np.zeros((5, D)), "action": np.zeros((5, A))} | change
     with pytest.raises(RewardRequestError, match=message) as caught:
         client.score(request.pop("observation"), request.pop("action"), **request)
     assert "\n" not in str(caught.value)
@@ -259,11 +260,11 @@ def test_a_busy_port_and_an_open_one_are_refused(serving: Serving, model: Reward
 
 def test_health_and_reflection_name_the_service(serving: Serving) -> None:
     with grpc.insecure_channel(serving.address) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)
         for name in ("", "inference.GRPCInferenceService"):
             answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        reflection = reflection_pb2_grpc.ServerReflectionStub(channel)
+        reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         ask = reflection_pb2.ServerReflectionRequest(list_services="")
         (answer,) = reflection.ServerReflectionInfo(iter([ask]), timeout=5)
         names = [service.name for service in answer.list_services_response.service]

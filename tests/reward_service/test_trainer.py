@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from reward_service.config import RewardConfig
 from reward_service.fitting import FitReport, next_weight_decay
-from reward_service.trainer import FIT_LOG, Trainer, replay
+from reward_service.trainer import Trainer, logged_fits, replay
 from reward_service.versions import RewardModel
 from tests.reward_service.synthetic import (
     ACTION_SIZE,
     OBSERVATION_SIZE,
     WEIGHTS,
     MemoryLog,
-    OracleRead,
+    OracleReadError,
     linear_log,
 )
 
@@ -99,7 +99,7 @@ def test_the_same_log_and_seed_give_the_same_model(tmp_path: Path) -> None:
 def test_the_logged_fits_replay_to_the_same_model(tmp_path: Path) -> None:
     log = linear_log(120, seed=3)
     model = _train(log, tmp_path, total=120)
-    events = [FitReport(**json.loads(line)) for line in (tmp_path / FIT_LOG).read_text().splitlines()]
+    events = logged_fits(tmp_path)
     assert [event.version for event in events] == list(model.numbers[1:])
     refitted = replay(CONFIG, log, OBSERVATION_SIZE + ACTION_SIZE, events)
     rng = np.random.default_rng(0)
@@ -123,7 +123,7 @@ def test_a_restarted_trainer_goes_on_as_if_it_had_never_stopped(tmp_path: Path) 
 
 def test_the_oracle_is_never_read(tmp_path: Path) -> None:
     log = linear_log(20, seed=0)
-    with pytest.raises(OracleRead):
+    with pytest.raises(OracleReadError):
         _ = log.pairs["query-0-0"][0].oracle
     assert Trainer(CONFIG, log, _model(tmp_path), seed=0).poll()
 
@@ -143,6 +143,6 @@ def test_the_decay_keeps_the_held_out_loss_near_the_training_loss() -> None:
 
 @pytest.mark.parametrize("field", ["members", "fit_steps", "learning_rate", "step_stride", "hidden"])
 def test_a_config_out_of_range_is_named(field: str) -> None:
-    value = () if field == "hidden" else 0
+    changes: dict[str, Any] = {field: () if field == "hidden" else 0}
     with pytest.raises(ValueError, match=f"reward_model.{field}"):
-        RewardConfig(**{field: value})
+        RewardConfig(**changes)

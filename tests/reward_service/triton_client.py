@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import tritonclient.grpc as triton
@@ -12,14 +13,16 @@ from tritonclient.utils import InferenceServerException
 
 def main(address: str, batch: str) -> None:
     client = triton.InferenceServerClient(address)
-    metadata = client.get_model_metadata("reward")
+    metadata: Any = client.get_model_metadata("reward")
     inputs = []
     for name, array in np.load(batch).items():
         tensor = triton.InferInput(name, list(array.shape), "FP32")
         tensor.set_data_from_numpy(array)
         inputs.append(tensor)
-    result = client.infer("reward", inputs)
-    only_reward = client.infer("reward", inputs, model_version="1", outputs=[triton.InferRequestedOutput("reward")])
+    result: Any = client.infer("reward", inputs)
+    only_reward: Any = client.infer(
+        "reward", inputs, model_version="1", outputs=[triton.InferRequestedOutput("reward")]
+    )
     assert only_reward.as_numpy("member_reward") is None
     try:
         client.infer("reward", inputs, model_version="77")
