@@ -181,9 +181,14 @@ def _summary(
         "metrics": evaluation.metrics,
         "evaluation_episodes": evaluation.episodes,
         "odometer_name": odometer_name,
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+        "versions": package_versions(),
         "command": command or shlex.join(sys.argv),
     }
+
+
+def package_versions() -> dict[str, str]:
+    """What produced a number, for whoever wants to produce it again."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
 def _open_system(config: TrainConfig, folder: RunFolder, simulator: Simulator) -> System:

@@ -144,7 +144,7 @@ def _outputs(ensemble: Ensemble, data: Comparisons, queries: np.ndarray, targets
     sides = data.inputs(queries)
     flat = sides.reshape(-1, sides.shape[-1])
     outputs = ensemble.score(flat[:, :0], flat)  # observation and action lie side by side already
-    return torch.from_numpy(outputs).view(*sides.shape[:3], -1), torch.from_numpy(targets)
+    return torch.from_numpy(outputs).view(*sides.shape[:3], ensemble.members), torch.from_numpy(targets)
 
 
 def _quality(outputs: Tensor, targets: Tensor, output_scale: Tensor, noise: float) -> Quality:

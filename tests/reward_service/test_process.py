@@ -46,7 +46,8 @@ def _answer(store: EmbeddedStore, answers: range) -> None:
                 both[:, :OBSERVATION_SIZE], both[:, OBSERVATION_SIZE:], state, "scene", 0, 0, oracle=both.sum(1)
             ).to_bytes()
             clips[content_hash(data)] = data
-        query = Query(f"query-{index}", *clips, "scene", "uniform", 0.0, 0, 0)
+        clip_a, clip_b = clips
+        query = Query(f"query-{index}", clip_a, clip_b, "scene", "uniform", 0.0, 0, 0)
         assert client.ask([query], clips, budget=10_000) == 1
         lease = client.lease("rater", 60)
         assert lease is not None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from contracts.label import is_held_out
 from reward_service.config import RewardConfig
 from reward_service.fitting import FitReport, next_weight_decay
 from reward_service.trainer import Trainer, logged_fits, replay
@@ -85,6 +86,15 @@ def test_few_new_answers_are_fitted_when_patience_ends(tmp_path: Path) -> None:
     assert not trainer.poll()
     log.visible = 21
     assert trainer.poll()
+
+
+def test_without_held_out_queries_there_is_no_accuracy(tmp_path: Path) -> None:
+    log = linear_log(60, seed=0)
+    log.entries = [entry for entry in log.entries if not is_held_out(entry[1].query)][:20]
+    trainer = Trainer(CONFIG, log, _model(tmp_path), seed=0)
+    assert trainer.poll()
+    assert (trainer.status.held_out_queries, trainer.status.held_out_accuracy) == (0, None)
+    assert trainer.status.train_accuracy is not None
 
 
 def test_the_same_log_and_seed_give_the_same_model(tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+"""`backflip bench`: what this machine does, everything in turns within one run, medians of the rounds.
+
+Single figures from a noisy machine mean little, their ratios within a run mean something.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from mujoco.batch import Batch
+from rich.console import Console
+
+from actors.sampler import Sampler, Track
+from actors.simulators.registry import make_simulator
+from actors.tasks.catalogue import TASKS
+from actors.tasks.task import Task
+from backflip.distributed import DistributedSystem
+from backflip.presets import PRESETS
+from backflip.run_folder import create_run_folder
+from backflip.system import probe_task
+from backflip.training import package_versions
+from benchmarks.scoring import measure as measure_scoring
+from contracts.rollout import Rollout
+from learner.loop import Progress, learn
+from learner.policy import PolicySpec
+from learner.ppo import PPO
+
+PRESET = "hopper-backflip"
+_PHASE_SECONDS = 10.0
+_SETTLE_SECONDS = 2.0  # slabs in flight, and a fit that has begun, end within this
+_ALONE_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A slab's worth of actions and states, to be simulated once more."""
+
+    control: np.ndarray  # [T, N, A], clipped as the simulator does
+    state: np.ndarray  # [T, N, S]
+    ends: np.ndarray  # bool [T, N]
+
+
+def measure(*, rounds: int, seed: int) -> dict[str, Any]:
+    """Rates in control steps (Hopper) and transitions (scoring) a second.
+
+    ``simulator`` replays, on MuJoCo alone, the actions that the policy in training takes; ``policy``
+    adds choosing them; ``training`` is the whole system with answers arriving at the preset's rate,
+    ``training_no_answers`` the same with the teacher idle; ``kept`` is training / simulator.
+    """
+    say = Console(file=sys.stderr).print
+    torch.set_num_threads(1)
+    rates: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        config = replace(PRESETS[PRESET].config, seed=seed, out=Path(folder), name="bench")
+        run = create_run_folder(config)
+        task = probe_task(config)
+        ppo = PPO(PolicySpec(task.spaces, config.learner.hidden), config.learner, config.seed)
+        say("starting every part of a training run")
+        system = DistributedSystem(config, run, task.spaces, task.scene)
+        try:
+            training = _Training(system, ppo, config.steps)
+            say("training until the questions asked up front are answered")
+            training.warm_up(round(config.labels.budget * config.labels.upfront))
+            worlds = config.actors.count * config.actors.worlds
+            for number in range(rounds):
+                say(f"round {number + 1} of {rounds}")
+                found = {
+                    "training": training.rate(answers=True),
+                    "training_no_answers": training.rate(answers=False),
+                }
+                time.sleep(_SETTLE_SECONDS)
+                recordings, found["policy"] = _sample(ppo, worlds, seed + number)
+                found["simulator"] = _replay(TASKS[config.task], recordings)
+                for name, rate in found.items():
+                    rates.setdefault(name, []).append(rate)
+                say("  " + ", ".join(f"{name} {rate:,.0f}" for name, rate in found.items()))
+        finally:
+            system.stop()
+    hopper = {name: round(median(values), 1) for name, values in sorted(rates.items())}
+    kept = median(t / s for t, s in zip(rates["training"], rates["simulator"], strict=True))
+    slowed = median(t / q for t, q in zip(rates["training"], rates["training_no_answers"], strict=True))
+    say("scoring slabs in process and over gRPC")
+    return {
+        "hopper": hopper | {"kept": round(kept, 3), "kept_of_no_answers": round(slowed, 3)},
+        "scoring": measure_scoring(rounds=rounds),
+        "versions": package_versions(),
+    }
+
+
+class _Training:
+    """The training that is measured, a phase at a time."""
+
+    def __init__(self, system: DistributedSystem, ppo: PPO, total_steps: int) -> None:
+        self._system = system
+        self._ppo = ppo
+        self._total_steps = total_steps
+        self._progress = Progress()
+        self._answered = Progress()  # the steps of phases with answers: all that the schedule of questions sees
+
+    def warm_up(self, answers: int) -> None:
+        while self._system.facts().labels_used < answers or self._system.facts().reward_version == 0:
+            self._learn(1.0, report=True)
+
+    def rate(self, *, answers: bool) -> float:
+        """Steps a second over a phase. Without answers the schedule sees no progress, so nothing is asked."""
+        self._learn(_SETTLE_SECONDS, report=answers)
+        return self._learn(_PHASE_SECONDS, report=answers)
+
+    def _learn(self, seconds: float, *, report: bool) -> float:
+        progress, start = self._progress, time.monotonic()
+        steps = progress.env_steps
+        seen = steps
+        last = start
+
+        def on_update(now: Progress) -> None:
+            nonlocal seen, last
+            if report:
+                self._answered.env_steps += now.env_steps - seen
+                self._system.after_update(self._answered, self._total_steps)
+            seen, last = now.env_steps, time.monotonic()
+
+        learn(
+            self._ppo,
+            self._system.source,
+            progress,
+            total_steps=sys.maxsize,
+            on_update=on_update,
+            stopped=lambda: time.monotonic() - start > seconds,
+        )
+        return (progress.env_steps - steps) / (last - start) if last > start else 0.0
+
+
+def _sample(ppo: PPO, worlds: int, seed: int) -> tuple[list[Recording], float]:
+    """The policy acting in worlds of its own on every core: what it did, and how fast."""
+    config, cores = PRESETS[PRESET].config, os.cpu_count() or 1
+    groups = [
+        make_simulator(config.engine, config.task, worlds=worlds // 2, seed=seed + group, threads=cores)
+        for group in range(2)
+    ]
+    sampler = Sampler(groups, config.actors.slab_steps, PolicySpec(groups[0].spaces, config.learner.hidden), seed)
+    sampler.load(ppo.snapshot())
+    # A whole episode first, so that its every part is among the worlds.
+    for _ in range(-(-groups[0].episode_steps // config.actors.slab_steps)):
+        sampler.sample()
+    slabs: list[tuple[Rollout, Track]] = []
+    rate = _timed(lambda: slabs.append(sampler.sample()), worlds * config.actors.slab_steps)
+    sampler.close()
+    recordings = [
+        Recording(np.clip(rollout.action, -1.0, 1.0), track.state, rollout.terminated | rollout.truncated)
+        for rollout, track in slabs
+    ]
+    return recordings, rate
+
+
+def _replay(task: Task, recordings: list[Recording]) -> float:
+    """MuJoCo's batch alone on every core, over the same actions and states."""
+    model = task.model()
+    steps, worlds, _ = recordings[0].control.shape
+    batch = Batch(model, nsim=worlds, nthread=os.cpu_count() or 1)
+    qpos, qvel, ctrl = (batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
+    low, high = model.actuator_ctrlrange.T
+    position = 0
+
+    def place(state: np.ndarray, ids: np.ndarray) -> None:
+        qpos[ids], qvel[ids] = state[:, : model.nq], state[:, model.nq :]
+
+    def slab() -> None:
+        nonlocal position
+        recording = recordings[position % len(recordings)]
+        position += 1
+        place(recording.state[0], np.arange(worlds))
+        for t in range(steps):
+            ctrl[:] = low + (high - low) * (recording.control[t] + 1) / 2
+            batch.step(nstep=task.frame_skip)
+            ended = np.flatnonzero(recording.ends[t])
+            if len(ended) and t + 1 < steps:
+                batch.reset(ended, stage=mujoco.mjtStage.mjSTAGE_NONE)
+                place(recording.state[t + 1, ended], ended)
+
+    slab()
+    return _timed(slab, steps * worlds)
+
+
+def _timed(work: Callable[[], Any], steps: int) -> float:
+    """Steps a second of repeated ``work`` for some seconds."""
+    start, done = time.monotonic(), 0
+    while time.monotonic() - start < _ALONE_SECONDS:
+        work()
+        done += steps
+    return done / (time.monotonic() - start)
