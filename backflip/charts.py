@@ -39,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """``limits`` fixes the vertical axis; ``rule`` is a labelled horizontal line, such as chance."""
+    """``limits`` fixes the vertical axis, ``from_zero`` its lower end; ``rule`` is a labelled line, such as chance."""
 
     title: str
     x: Sequence[float]
@@ -47,6 +47,7 @@ class Chart:
     x_name: str = "steps"
     format: Format = plain
     limits: tuple[float, float] | None = None
+    from_zero: bool = False
     rule: tuple[float, str] | None = None
     note: str = ""
 
@@ -87,7 +88,7 @@ class Chart:
         return "\n".join([*parts, "</svg>"])
 
     def _side(self, right: bool, lines: list[Line], known: list[float], across: _Scale) -> list[str]:
-        low, high = self.limits or _padded(known)
+        low, high = self.limits or _padded(known + [0.0] * self.from_zero)
         up = _Scale(low, high, _HEIGHT - _BOTTOM, _TOP)
         parts = []
         for tick in _ticks(low, high, 5):
@@ -152,7 +153,7 @@ def _padded(known: list[float]) -> tuple[float, float]:
     span = high - low or abs(high) or 1.0
     if 0 < low < span:
         low = 0.0
-    return (low if low == 0 else low - 0.05 * span), high + 0.05 * span
+    return (low - 0.05 * span if low else 0.0), high + 0.05 * span
 
 
 def _ticks(low: float, high: float, wanted: int) -> list[float]:

@@ -78,12 +78,12 @@ def _charts(summary: dict[str, Any], progress: list[dict[str, Any]]) -> list[Cha
         return [*charts, Chart("True return an episode", x, [true_return]), _speed(x, column("steps_per_second"))]
     charts += [
         Chart(
-            "Return an episode: true, and as the model predicts it",
+            "Return an episode",
             x,
             [true_return, Line("predicted", column("predicted_return"), colour=1, right=True)],
             note="The true score is for reading only: training never sees it. The two have units of their own.",
         ),
-        Chart("Answers used", x, [Line("answers", column("labels_used"), colour=2)]),
+        Chart("Answers used", x, [Line("answers", column("labels_used"), colour=2)], from_zero=True),
         Chart(
             "Reward model's accuracy on held-out answers",
             x,
@@ -93,13 +93,13 @@ def _charts(summary: dict[str, Any], progress: list[dict[str, Any]]) -> list[Cha
             rule=(0.5, "a coin toss"),
         ),
         _speed(x, column("steps_per_second")),
-        Chart("Policy lag, in versions", x, [Line("lag", column("policy_lag"), colour=1)]),
+        Chart("Policy lag, in versions", x, [Line("lag", column("policy_lag"), colour=1)], from_zero=True),
     ]
     return charts
 
 
 def _speed(x: list[float], values: list[float | None]) -> Chart:
-    return Chart("Steps a second", x, [Line("steps a second", values, colour=2)])
+    return Chart("Steps a second", x, [Line("steps a second", values, colour=2)], from_zero=True)
 
 
 def _lead(summary: dict[str, Any]) -> str:
@@ -117,7 +117,9 @@ def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
     metrics = summary.get("metrics") or {}
     counted = f"{summary.get('odometer_name')}_per_episode"
     ordered = sorted(metrics.items(), key=lambda item: item[0] != counted)
-    figures = [(_words(name), _short(value)) for name, value in ordered]
+    # Where episodes end by time only, their length says nothing.
+    telling = [item for item in ordered if item[0] == counted or item[0] != "steps_per_episode"] or ordered
+    figures = [(_words(name), _short(value)) for name, value in telling]
     if _learned(summary):
         accuracy = _number(summary.get("reward_model_accuracy"))
         figures.append(("answers", _shown(summary, "labels_used")))
@@ -129,12 +131,14 @@ def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _numbers(summary: dict[str, Any]) -> dict[str, str]:
-    """Everything flat in the summary that is not shown elsewhere."""
-    elsewhere = {"preset", "command", "versions", "metrics", "odometer_name"}
+    """All that the summary measured, flat."""
+    elsewhere = {"preset", "command", "odometer_name"}
+    flat = {name: value for name, value in summary.items() if name not in elsewhere}
+    measured = flat | (summary.get("metrics") or {})
     return {
         _words(name): _MISSING if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
-        for name, value in summary.items()
-        if name not in elsewhere and not isinstance(value, dict | list)
+        for name, value in measured.items()
+        if not isinstance(value, dict | list)
     }
 
 
@@ -150,7 +154,7 @@ def _rows(values: dict[str, str]) -> str:
 def _video(folder: RunFolder) -> str:
     name = escape(folder.video.name, quote=True)
     return (
-        f'<div><video src="{name}" controls loop muted autoplay playsinline></video>'
+        f'<div class="film"><video src="{name}" controls loop muted autoplay playsinline></video>'
         "<p>The final policy. On the right, how much the reward model thinks a person would approve of each step.</p></div>"
     )
 

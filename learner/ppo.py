@@ -34,7 +34,7 @@ class PPOConfig:
     entropy_weight: float = 0.0
     """Reward for staying random."""
     max_gradient: float = 0.5
-    """Gradients are scaled down to this norm."""
+    """The policy's and the value's gradients are each scaled down to this norm."""
     max_lag: int = 4
     """Slabs from a policy more than this many versions old are dropped."""
     hidden: tuple[int, ...] = (64, 64)
@@ -86,9 +86,11 @@ class PPO:
         self.policy = Policy(spec)
         self.version = 0
         self._generator = torch.Generator().manual_seed(seed)
-        trainable = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
-        self._trainable = trainable
-        self._optimiser = torch.optim.Adam(trainable, lr=config.learning_rate, eps=1e-5, fused=True)
+        acting = [p for p in (*self.policy.actor.parameters(), self.policy.log_std) if p.requires_grad]
+        judging = list(self.policy.critic.parameters())
+        # Clipped apart: the value's gradient is the larger by far, and would drown the policy's.
+        self._clipped_together = (acting, judging)
+        self._optimiser = torch.optim.Adam(acting + judging, lr=config.learning_rate, eps=1e-5, fused=True)
 
     def snapshot(self) -> PolicySnapshot:
         return self.policy.snapshot(self.version)
@@ -176,7 +178,8 @@ class PPO:
                 loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * mean_entropy
                 self._optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(self._trainable, config.max_gradient)
+                for parameters in self._clipped_together:
+                    torch.nn.utils.clip_grad_norm_(parameters, config.max_gradient)
                 self._optimiser.step()
                 with torch.no_grad():
                     divergence = (ratio - 1 - log_ratio).mean()

@@ -69,5 +69,8 @@ def update(policy: Policy, rollout: Rollout, config: PPOConfig, generator: torch
             loss = -gain + config.value_weight * value_loss - config.entropy_weight * entropy.mean()
             optimiser.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, config.max_gradient)
+            judging = list(policy.critic.parameters())
+            acting = [p for p in parameters if not any(p is q for q in judging)]
+            torch.nn.utils.clip_grad_norm_(acting, config.max_gradient)
+            torch.nn.utils.clip_grad_norm_(judging, config.max_gradient)
             optimiser.step()
