@@ -12,6 +12,7 @@ from actors.simulators.protocol import Simulator, Transition
 from contracts.rollout import UNFITTED, Episode, Rollout
 from learner.policy import Policy, PolicySnapshot, PolicySpec
 
+
 @dataclass
 class Track:
     """What stays with the actor: how to draw the slab's steps, and how the task itself scores them."""
@@ -30,9 +31,7 @@ class Sampler:
         steps: T, the rows of a slab.
     """
 
-    def __init__(
-        self, simulators: list[Simulator], steps: int, policy: PolicySpec, seed: int, actor: int = 0
-    ) -> None:
+    def __init__(self, simulators: list[Simulator], steps: int, policy: PolicySpec, seed: int, actor: int = 0) -> None:
         self.simulators = simulators
         self.steps = steps
         self.actor = actor

@@ -1,9 +1,9 @@
 """Teach agents by saying which of two clips is better.
 
-    import backflip
+import backflip
 
-    run = backflip.train("hopper-backflip", seed=1)
-    print(run.summary["metrics"])
+run = backflip.train("hopper-backflip", seed=1)
+print(run.summary["metrics"])
 """
 
 from __future__ import annotations

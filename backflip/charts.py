@@ -64,9 +64,7 @@ class Chart:
                 for line in self.lines
             )
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return (
-            f"<figure><figcaption><h3>{escape(self.title)}</h3>{legend}</figcaption>\n{self._drawing()}\n{note}</figure>"
-        )
+        return f"<figure><figcaption><h3>{escape(self.title)}</h3>{legend}</figcaption>\n{self._drawing()}\n{note}</figure>"
 
     def _drawing(self) -> str:
         first, last = min(self.x), max(self.x)
@@ -81,7 +79,9 @@ class Chart:
                 parts += self._side(bool(right), lines, known, across)
         for tick in _ticks(across.low, across.high, 5):
             at = across(tick)
-            parts.append(f'<text class="tick" x="{at:.1f}" y="{_HEIGHT - 13:.1f}" text-anchor="middle">{plain(tick)}</text>')
+            parts.append(
+                f'<text class="tick" x="{at:.1f}" y="{_HEIGHT - 13:.1f}" text-anchor="middle">{plain(tick)}</text>'
+            )
         parts.append(
             f'<text class="tick" x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 1:.0f}" text-anchor="middle">{escape(self.x_name)}</text>'
         )
@@ -108,7 +108,9 @@ class Chart:
             parts.append(f'<path class="curve line-{line.colour}" d="{self._path(line, across, up)}"/>')
             final = [(x, value) for x, value in zip(self.x, line.values, strict=True) if value is not None][-1:]
             for x, value in final:
-                parts.append(f'<circle class="dot line-{line.colour}" cx="{across(x):.1f}" cy="{up(value):.1f}" r="3"/>')
+                parts.append(
+                    f'<circle class="dot line-{line.colour}" cx="{across(x):.1f}" cy="{up(value):.1f}" r="3"/>'
+                )
                 if not any(other.right for other in self.lines):
                     place = min(max(up(value) + 4, _TOP + 4), _HEIGHT - _BOTTOM)
                     parts.append(

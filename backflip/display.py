@@ -79,7 +79,9 @@ class Display:
         if self._odometer_name:
             table.add_row(f"{self._odometer_name} an episode", _number(now.odometer))
         table.add_row("predicted / true return", f"{_number(now.predicted_return)} / {_number(now.true_return)}")
-        table.add_row("versions", f"policy {now.policy_version} (lag {now.policy_lag:.1f}), reward {now.reward_model_version}")
+        table.add_row(
+            "versions", f"policy {now.policy_version} (lag {now.policy_lag:.1f}), reward {now.reward_model_version}"
+        )
         if now.dropped_slabs or now.skipped_slabs:
             table.add_row("slabs left out", f"{now.dropped_slabs} too old, {now.skipped_slabs} before the first fit")
         for part, what in facts.doing.items():

@@ -90,9 +90,7 @@ class DistributedSystem:
         if self._store is not None:
             self._store.stop()
 
-    def _start_services(
-        self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene
-    ) -> ServiceAddresses:
+    def _start_services(self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene) -> ServiceAddresses:
         if not config.needs_labels:
             return ServiceAddresses(folder.run, None, None)
         self._store = open_store(folder)

@@ -53,9 +53,7 @@ class Snapshot:
 class Recorder:
     """Use as a context, opened when the training itself begins: it holds the clock."""
 
-    def __init__(
-        self, folder: RunFolder, config: TrainConfig, control_timestep: float, progress: Progress
-    ) -> None:
+    def __init__(self, folder: RunFolder, config: TrainConfig, control_timestep: float, progress: Progress) -> None:
         self._folder = folder
         self._config = config
         self._control_timestep = control_timestep

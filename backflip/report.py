@@ -40,12 +40,16 @@ def write_report(folder: RunFolder) -> None:
             lead=escape(_lead(summary)),
             top="top with-video" if video else "top",
             video=_video(folder) if video else "",
-            figures="\n".join(_figure(name, value, first=row == 0) for row, (name, value) in enumerate(_figures(summary))),
+            figures="\n".join(
+                _figure(name, value, first=row == 0) for row, (name, value) in enumerate(_figures(summary))
+            ),
             curves=curves or "<p>The run was too short for curves.</p>",
             command=escape(_text(summary, "command")),
             numbers=_rows(_numbers(summary)),
             versions=_rows({str(name): str(value) for name, value in (summary.get("versions") or {}).items()}),
-            footer=escape(f"Run {folder.run}. The numbers are in summary.json, the curves in progress.jsonl, beside this page."),
+            footer=escape(
+                f"Run {folder.run}. The numbers are in summary.json, the curves in progress.jsonl, beside this page."
+            ),
         ),
     )
 

@@ -104,4 +104,3 @@ def worker_specs(config: TrainConfig, count: int, worlds: int) -> list[WorkerSpe
         )
         for number, seed in enumerate(seeds)
     ]
-

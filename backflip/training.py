@@ -123,9 +123,7 @@ def _learn(
             next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
 
     try:
-        learn(
-            ppo, system.source, progress, total_steps=config.steps, on_update=on_update, stopped=stopped.is_set
-        )
+        learn(ppo, system.source, progress, total_steps=config.steps, on_update=on_update, stopped=stopped.is_set)
     finally:
         save_checkpoint(folder.checkpoint, ppo, progress)
 

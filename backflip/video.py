@@ -65,7 +65,9 @@ def write_video(
     steps = len(odometer)
     if not steps or len(frames) != -(-steps // every) or (predicted is not None and len(predicted) != steps):
         rewards = "no" if predicted is None else len(predicted)
-        raise ValueError(f"{path.name}: {len(frames)} frames and {rewards} rewards for {steps} steps, {every} to a frame")
+        raise ValueError(
+            f"{path.name}: {len(frames)} frames and {rewards} rewards for {steps} steps, {every} to a frame"
+        )
     stride = max(1, round(steps_per_frame(timestep, speed) / every)) * every
     rows = range(0, steps, stride)
     bars = None if predicted is None else [float(np.mean(predicted[row : row + stride])) for row in rows]

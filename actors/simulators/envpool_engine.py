@@ -118,7 +118,9 @@ def _spaces(task: str, observation: Any, action: Any) -> tuple[Spaces, np.ndarra
         return Spaces(shape[0], ActionSpace("discrete", int(action.n))), nothing, nothing
     low, high = getattr(action, "low", None), getattr(action, "high", None)
     if low is None or high is None or low.ndim != 1 or not np.isfinite([low, high]).all():
-        raise ValueError(f"envpool task {task} acts by {_brief(action)}; only choices and bounded vectors are supported")
+        raise ValueError(
+            f"envpool task {task} acts by {_brief(action)}; only choices and bounded vectors are supported"
+        )
     return Spaces(shape[0], ActionSpace("continuous", len(low))), (low + high) / 2, (high - low) / 2
 
 

@@ -26,9 +26,7 @@ def slab(policy: Policy, *, seed: int = 0, ends: bool = True, version: int = 0) 
     """Random observations acted on by ``policy``, with some ends."""
     random = np.random.default_rng(seed)
     observation = random.normal(size=(STEPS, WORLDS, SIZE)).astype(np.float32)
-    action, log_prob = policy.act(
-        torch.from_numpy(observation.reshape(-1, SIZE)), torch.Generator().manual_seed(seed)
-    )
+    action, log_prob = policy.act(torch.from_numpy(observation.reshape(-1, SIZE)), torch.Generator().manual_seed(seed))
     truncated = (random.random((STEPS, WORLDS)) < 0.1) & ends
     final_row = np.flatnonzero(truncated)
     return Rollout(
@@ -76,15 +74,11 @@ def test_vtrace_with_lag_equals_its_definition() -> None:
     next_value = torch.cat((value[1:], last[-1:]))
     ratio = torch.rand(8, 1, generator=generator) * 2
     never = torch.zeros(8, 1, dtype=torch.bool)
-    found = vtrace_advantages(
-        reward, value, next_value, ratio, never, ~never, discount=0.9, trace_decay=0.8
-    )
+    found = vtrace_advantages(reward, value, next_value, ratio, never, ~never, discount=0.9, trace_decay=0.8)
     rho = ratio.clamp(max=1.0)
     delta = rho * (reward + 0.9 * next_value - value)
     for s in range(8):
-        expected = sum(
-            0.9 ** (t - s) * float(torch.prod(0.8 * rho[s:t])) * float(delta[t]) for t in range(s, 8)
-        )
+        expected = sum(0.9 ** (t - s) * float(torch.prod(0.8 * rho[s:t])) * float(delta[t]) for t in range(s, 8))
         assert found[s].item() == pytest.approx(expected, rel=1e-4)
 
 
