@@ -103,8 +103,9 @@ class ActorPool:
 
     def __init__(self, specs: list[WorkerSpec], services: ServiceAddresses) -> None:
         # num_cpus=0: Ray counts no cores for them; the launcher decides how many there are.
-        remote: Any = ray.remote(max_restarts=-1, max_task_retries=0, max_concurrency=2, num_cpus=0)(RolloutActor)
-        self._actors = [remote.remote(spec, services) for spec in specs]
+        remote: Any = ray.remote(RolloutActor)
+        options = {"max_restarts": -1, "max_task_retries": 0, "max_concurrency": 2, "num_cpus": 0}
+        self._actors = [remote.options(**options).remote(spec, services) for spec in specs]
         self._snapshot: Any = None  # reference to the newest published PolicySnapshot
         self._ready: deque[Rollout] = deque()
         self._changed = threading.Condition()

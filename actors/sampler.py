@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class Sampler:
         self._stepping = ThreadPoolExecutor(len(simulators), thread_name_prefix="simulator")
         bounds = np.cumsum([0] + [simulator.worlds for simulator in simulators])
         self.worlds = int(bounds[-1])
-        self._columns = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+        self._columns = [slice(a, b) for a, b in pairwise(bounds)]
         self._observation = np.concatenate([simulator.reset() for simulator in simulators])
         # Of the episode that each world is in.
         self._length = np.zeros(self.worlds, np.int64)

@@ -64,7 +64,8 @@ class Chart:
                 for line in self.lines
             )
         note = f"<p>{escape(self.note)}</p>" if self.note else ""
-        return f"<figure><figcaption><h3>{escape(self.title)}</h3>{legend}</figcaption>\n{self._drawing()}\n{note}</figure>"
+        caption = f"<figcaption><h3>{escape(self.title)}</h3>{legend}</figcaption>"
+        return f"<figure>{caption}\n{self._drawing()}\n{note}</figure>"
 
     def _drawing(self) -> str:
         first, last = min(self.x), max(self.x)
@@ -82,8 +83,9 @@ class Chart:
             parts.append(
                 f'<text class="tick" x="{at:.1f}" y="{_HEIGHT - 13:.1f}" text-anchor="middle">{plain(tick)}</text>'
             )
+        name = escape(self.x_name)
         parts.append(
-            f'<text class="tick" x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 1:.0f}" text-anchor="middle">{escape(self.x_name)}</text>'
+            f'<text class="tick" x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 1:.0f}" text-anchor="middle">{name}</text>'
         )
         return "\n".join([*parts, "</svg>"])
 
@@ -97,9 +99,8 @@ class Chart:
                 parts.append(f'<path class="grid" d="M{_LEFT:.0f} {at:.1f}H{_WIDTH - _RIGHT:.0f}"/>')
             place, anchor = (_WIDTH - _RIGHT + 6, "start") if right else (_LEFT - 6, "end")
             style = f"tick text-{lines[0].colour}" if right else "tick"
-            parts.append(
-                f'<text class="{style}" x="{place:.0f}" y="{at + 4:.1f}" text-anchor="{anchor}">{self.format(tick)}</text>'
-            )
+            name = self.format(tick)
+            parts.append(f'<text class="{style}" x="{place:.0f}" y="{at + 4:.1f}" text-anchor="{anchor}">{name}</text>')
         if self.rule is not None and not right:
             at = up(self.rule[0])
             parts.append(f'<path class="rule" d="M{_LEFT:.0f} {at:.1f}H{_WIDTH - _RIGHT:.0f}"/>')

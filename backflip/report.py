@@ -39,7 +39,7 @@ def write_report(folder: RunFolder) -> None:
             heading=escape(_text(summary, "preset")),
             lead=escape(_lead(summary)),
             top="top with-video" if video else "top",
-            video=_video(folder) if video else "",
+            video=_video(folder, summary) if video else "",
             figures="\n".join(
                 _figure(name, value, first=row == 0) for row, (name, value) in enumerate(_figures(summary))
             ),
@@ -129,7 +129,7 @@ def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
         figures.append(("answers", _shown(summary, "labels_used")))
         figures.append(("held-out accuracy", _MISSING if accuracy is None else percent(accuracy)))
     times, rate = (_number(summary.get(name)) for name in ("times_real_time", "steps_per_second"))
-    figures.append(("real time", _MISSING if times is None else f"{times:,.0f}×"))
+    figures.append(("times real time", _MISSING if times is None else f"{times:,.0f}×"))
     figures.append(("steps a second", _MISSING if rate is None else f"{rate:,.0f}"))
     return figures
 
@@ -140,7 +140,7 @@ def _numbers(summary: dict[str, Any]) -> dict[str, str]:
     flat = {name: value for name, value in summary.items() if name not in elsewhere}
     measured = flat | (summary.get("metrics") or {})
     return {
-        _words(name): _MISSING if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
+        _words(name): f"{round(value, 3):,}" if isinstance(value, int | float) else str(value or _MISSING)
         for name, value in measured.items()
         if not isinstance(value, dict | list)
     }
@@ -155,11 +155,12 @@ def _rows(values: dict[str, str]) -> str:
     return "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in values.items())
 
 
-def _video(folder: RunFolder) -> str:
+def _video(folder: RunFolder, summary: dict[str, Any]) -> str:
     name = escape(folder.video.name, quote=True)
+    bar = " On the right, how much the reward model thinks a person would approve of each step."
     return (
         f'<div class="film"><video src="{name}" controls loop muted autoplay playsinline></video>'
-        "<p>The final policy. On the right, how much the reward model thinks a person would approve of each step.</p></div>"
+        f"<p>The final policy.{bar if _learned(summary) else ''}</p></div>"
     )
 
 

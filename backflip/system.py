@@ -34,7 +34,8 @@ class Facts:
 class System(Protocol):
     """Actors, and where the job learns from answers a reward service, a gateway, a teacher and a store."""
 
-    source: RolloutSource
+    @property
+    def source(self) -> RolloutSource: ...
 
     def after_update(self, progress: Progress, total_steps: int) -> None:
         """Tell the other parts how far the run is."""

@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from backflip.config import TrainConfig
 from actors.simulators.protocol import Simulator
+from backflip.config import TrainConfig
 from backflip.display import Display
 from backflip.errors import UserError
 from backflip.evaluation import Evaluation, evaluate

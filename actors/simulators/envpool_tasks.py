@@ -70,4 +70,4 @@ _ABOUT = {
 
 def about(task: str) -> About:
     """By family: ``phys2d/CartPole-v1`` and ``CartPole-v0`` are both CartPole."""
-    return _ABOUT.get(re.sub(r"-v\d+$", "", task.split("/")[-1]), About())
+    return _ABOUT.get(re.sub(r"-v\d+$", "", task.rsplit("/", maxsplit=1)[-1]), About())

@@ -32,6 +32,9 @@ Metrics = Callable[[mujoco.MjModel, np.ndarray, np.ndarray], dict[str, float]]
 """Measures one whole episode from its qpos [L, nq] and qvel [L, nv]: the states that the agent saw."""
 
 
+_FROM_THE_SIDE = Camera()
+
+
 @dataclass(frozen=True)
 class Task:
     """Episodes end by time only: an early end would tell the agent what the person didn't.
@@ -48,7 +51,7 @@ class Task:
     frame_skip: int = 4  # physics steps a control step
     episode_steps: int = 400
     reset_noise: float = 5e-3  # half-width of the uniform noise on qpos and qvel at a reset
-    camera: Camera = Camera()
+    camera: Camera = _FROM_THE_SIDE
     odometer: Callable[[Any, State], Array] | None = None  # (xp, state) -> [N]; its growth over an episode is shown
     odometer_name: str = ""
     metrics: Metrics | None = None

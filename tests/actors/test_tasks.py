@@ -200,6 +200,10 @@ def test_the_reachers_target_can_be_reached_and_stays_where_it_is() -> None:
     assert np.abs(worlds.state()[:, 2:4] - start).max() < 2e-3
 
 
+def test_every_task_of_the_paper_is_there() -> None:
+    assert set(TASKS) >= {"hopper-backflip", *GYMNASIUM}
+
+
 def test_the_example_in_the_docs_is_a_whole_task() -> None:
     page = (Path(__file__).parents[2] / "docs" / "add-a-task.md").read_text()
     [example] = re.findall(r"^```python\n(# my_tasks\.py.*?)^```", page, re.DOTALL | re.MULTILINE)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from actors.simulators.envpool_engine import EnvPoolSimulator
+from actors.simulators.protocol import Transition, UnknownTask
+
+
+def falling(steps: int, seed: int = 1) -> tuple[EnvPoolSimulator, list[Transition], np.ndarray]:
+    """CartPoles always pushed to the right fall after about ten steps."""
+    simulator = EnvPoolSimulator("CartPole-v1", 3, seed, threads=1)
+    first = simulator.reset()
+    return simulator, [simulator.step(np.ones(3, np.int64)) for _ in range(steps)], first
+
+
+def test_the_same_seed_gives_the_same_episodes_and_another_seed_does_not() -> None:
+    def play(seed: int) -> np.ndarray:
+        _, transitions, first = falling(30, seed)
+        return np.stack([first, *(transition.observation for transition in transitions)])
+
+    np.testing.assert_array_equal(play(1), play(1))
+    assert not np.array_equal(play(1), play(2))
+
+
+def test_worlds_differ_after_a_reset() -> None:
+    simulator = EnvPoolSimulator("CartPole-v1", 2, 0, threads=1)
+    first, second = simulator.reset(), simulator.reset()
+    assert not np.array_equal(first[0], first[1])
+    assert not np.array_equal(first, second)
+
+
+def test_the_step_after_an_end_is_not_valid_and_shows_the_next_episodes_start() -> None:
+    _, transitions, _ = falling(60)
+    ends = 0
+    for row, world in np.ndindex(len(transitions) - 2, 3):
+        transition, after = transitions[row], transitions[row + 1]
+        assert not (transition.terminated[world] and not transition.valid[world])
+        if transition.terminated[world]:
+            ends += 1
+            assert abs(transition.final_observation[world, 2]) > 0.2, "the pole as it fell"
+            assert not after.valid[world] and not after.terminated[world] and not after.truncated[world]
+            assert after.score[world] == after.odometer[world] == 0.0
+            assert np.abs(after.observation[world]).max() <= 0.05, "a fresh start"
+            assert transitions[row + 2].valid[world] and transitions[row + 2].odometer[world] == 1.0
+    assert ends > 9
+    invalid = sum(int((~transition.valid).sum()) for transition in transitions)
+    assert invalid == sum(int(transition.terminated.sum()) for transition in transitions[:-1])
+
+
+def test_a_pole_that_is_balanced_ends_by_time_having_counted_its_steps() -> None:
+    simulator = EnvPoolSimulator("CartPole-v1", 2, 0, threads=1)
+    observation = simulator.reset()
+    transition = None
+    for step in range(1, 501):
+        push = observation @ np.array([1.0, 1.5, 20.0, 4.0])  # towards where it leans and drifts
+        transition = simulator.step((push > 0).astype(np.int64))
+        observation = transition.observation
+        assert (transition.truncated == (step == 500)).all() and not transition.terminated.any()
+    assert transition is not None and (transition.odometer == 500).all()
+    assert simulator.odometer_name == "steps"
+
+
+def test_the_score_of_cart_pole_says_how_well_it_stands() -> None:
+    _, transitions, _ = falling(5)
+    for transition in transitions:
+        x, angle = transition.observation[:, 0], transition.observation[:, 2]
+        np.testing.assert_allclose(transition.score, -((angle / 0.21) ** 2) - (x / 2.4) ** 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "CartPole-v1",
+        "phys2d/CartPole-v1",
+        "Acrobot-v1",
+        "MountainCar-v0",
+        "MountainCarContinuous-v0",
+        "Pendulum-v1",
+        "InvertedPendulum-v4",
+    ],
+)
+def test_every_task_has_a_score_that_varies_and_a_question(task: str) -> None:
+    simulator = EnvPoolSimulator(task, 4, 0, threads=1)
+    simulator.reset()
+    random, scores = np.random.default_rng(0), []
+    for _ in range(20):
+        size = simulator.spaces.action.size
+        discrete = simulator.spaces.action.kind == "discrete"
+        action = random.integers(0, size, 4) if discrete else random.uniform(-1, 1, (4, size)).astype(np.float32)
+        scores.append(simulator.step(action).score)
+    assert np.isfinite(scores).all() and np.std(scores) > 1e-4
+    assert simulator.scene.track == "observation" and simulator.scene.question.endswith("?")
+    assert simulator.state().shape == (4, simulator.state_size)
+    assert simulator.scene.timestep == simulator.control_timestep > 0
+
+
+def test_continuous_actions_are_scaled_to_the_tasks_own_bounds() -> None:
+    def speed_after(action: float) -> float:
+        simulator = EnvPoolSimulator("Pendulum-v1", 1, 0, threads=1)
+        before = simulator.reset()[0]
+        after = simulator.step(np.array([[action]], np.float32)).observation[0]
+        # Gymnasium's dynamics: 3/2 g/l sin, and 3 times the torque, over 0.05 s.
+        return float((after[2] - before[2] - 0.05 * 15 * before[1]) / (0.05 * 3))
+
+    assert speed_after(1.0) == pytest.approx(2.0, abs=1e-3), "1 is the largest torque, 2"
+    assert speed_after(-0.5) == pytest.approx(-1.0, abs=1e-3)
+    assert speed_after(7.0) == pytest.approx(2.0, abs=1e-3), "and no more than that"
+
+
+def test_an_observation_that_is_not_finite_is_named_and_its_world_is_reset(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = EnvPoolSimulator("CartPole-v1", 3, 0, threads=1)
+    simulator.reset()
+    step = simulator._pool.step
+
+    def broken_step(action: np.ndarray) -> tuple:
+        observation, *rest = step(action)
+        observation[1, 0] = np.nan
+        return observation, *rest
+
+    monkeypatch.setattr(simulator, "_pool", Patched(simulator._pool, broken_step))
+    with caplog.at_level(logging.WARNING, "backflip.actors"):
+        transition = simulator.step(np.zeros(3, np.int64))
+    assert "CartPole-v1: world 1: its observation is not finite" in caplog.text
+    assert transition.valid.tolist() == [True, False, True]
+    assert transition.truncated.tolist() == [False, True, False]
+    assert np.isfinite(transition.observation).all() and np.isfinite(transition.score).all()
+    assert np.isfinite(simulator.state()).all()
+    monkeypatch.undo()
+    assert simulator.step(np.zeros(3, np.int64)).valid.all(), "the reset has been done already"
+
+
+class Patched:
+    """A pool whose ``step`` is another."""
+
+    def __init__(self, pool: object, step: object) -> None:
+        self._pool = pool
+        self.step = step
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._pool, name)
+
+
+def test_an_unknown_id_names_its_neighbours() -> None:
+    with pytest.raises(UnknownTask, match=r"no task 'CartPole-v7'; did you mean CartPole-v"):
+        EnvPoolSimulator("CartPole-v7", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("task", "what"),
+    [
+        ("Pong-v5", r"Box\(4, 84, 84\)"),
+        ("CheetahRun-v1", "a Dict of position, velocity"),
+        ("Catch-v0", r"Box\(10, 5\)"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_one_line(task: str, what: str) -> None:
+    with pytest.raises(ValueError, match=f"envpool task {task} observes {what}; only flat vectors"):
+        EnvPoolSimulator(task, 1, 0)
