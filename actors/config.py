@@ -11,12 +11,16 @@ class ActorsConfig:
 
     count: int = 2
     """Actor processes; each runs its own worlds."""
-    worlds: int = 64
+    worlds: int = 128
     """Worlds an actor."""
     slab_steps: int = 64
     """Steps of every world in a slab."""
-    groups: int = 2
-    """Parts that an actor's worlds are stepped in, so that the policy thinks for one while another simulates."""
+    groups: int = 1
+    """Parts that an actor's worlds are stepped in, so that the policy thinks for one while another simulates.
+
+    With as many actors as cores every core is busy anyway, and one group is fastest; an actor with
+    a machine to itself gains from two.
+    """
     threads: int = 0
     """Simulator threads an actor; 0 shares the machine's cores among the actors."""
     candidates: int = 8

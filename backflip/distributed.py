@@ -54,8 +54,7 @@ class DistributedSystem:
         try:
             services = self._start_services(config, folder, spaces, scene)
             _start_ray()
-            specs = worker_specs(config, config.actors.count, config.actors.worlds)
-            self._pool = self.source = ActorPool(specs, services)
+            self._pool = self.source = ActorPool(worker_specs(config), services)
             self._pool.wait_ready()
             self._supervisor.wait_up()
         except BaseException:

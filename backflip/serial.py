@@ -5,6 +5,9 @@ Only the label store is a process of its own, since a label must outlive us.
 
 from __future__ import annotations
 
+import os
+from collections import deque
+
 import numpy as np
 
 from actors.worker import Worker
@@ -26,17 +29,17 @@ from reward_service.versions import RewardModel
 class SerialSystem:
     """A `backflip.system.System` without Ray, deterministic for a seed.
 
-    It is its own rollout source: one worker holds the worlds of all actors.
+    It is its own rollout source: the actors' workers give a slab each in turn.
     """
 
     def __init__(self, config: TrainConfig, folder: RunFolder, spaces: Spaces) -> None:
         self.source = self
-        (spec,) = worker_specs(config, 1, config.actors.count * config.actors.worlds)
+        specs = worker_specs(config, threads=os.cpu_count() or 1)
         self._snapshot: PolicySnapshot | None = None
         self._store = open_store(folder) if config.needs_labels else None
         self._learns_from_labels = self._store is not None
         if self._store is None:
-            self._worker = Worker(spec, None, None)
+            self._workers = deque(Worker(spec, None, None) for spec in specs)
             return
         self._client = GatewayClient(self._store.url, folder.run)
         self._model = RewardModel(
@@ -47,15 +50,16 @@ class SerialSystem:
         self._gateway = Gateway(gateway_config, self._client, self._member_reward)
         scripted = config.labels.source == "scripted"
         self._teacher = ScriptedTeacher(self._client, config.labels, "scripted", config.seed) if scripted else None
-        self._worker = Worker(spec, self._reward, self._gateway.offer)
-        self._client.put_scene(self._worker.scene)
+        self._workers = deque(Worker(spec, self._reward, self._gateway.offer) for spec in specs)
+        self._client.put_scene(self._workers[0].scene)
 
     def publish(self, snapshot: PolicySnapshot) -> None:
         self._snapshot = snapshot
 
     def collect(self) -> list[Rollout]:
         assert self._snapshot is not None
-        return [self._worker.slab(self._snapshot)]
+        self._workers.rotate(-1)
+        return [self._workers[0].slab(self._snapshot)]
 
     def after_update(self, progress: Progress, total_steps: int) -> None:
         """Ask, answer and fit whatever is due."""
@@ -79,7 +83,8 @@ class SerialSystem:
         )
 
     def stop(self) -> None:
-        self._worker.close()
+        for worker in self._workers:
+            worker.close()
         if self._store is not None:
             self._client.close()
             self._store.stop()

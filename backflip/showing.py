@@ -11,12 +11,13 @@ import numpy as np
 from actors.simulators.protocol import Simulator
 from backflip.config import TrainConfig
 from backflip.display import Display
-from backflip.drawing import CannotDraw, draw
+from backflip.drawing import draw
+from backflip.sketches import CannotDraw
 from backflip.errors import UserError
 from backflip.evaluation import EpisodeTrack, Evaluation, evaluate
 from backflip.run_folder import RunFolder, open_run_folder
 from backflip.system import probe_task
-from backflip.video import write_video
+from backflip.video import steps_per_frame, write_video
 from learner.checkpoint import load_policy_snapshot
 from learner.policy import Policy, PolicySpec
 from reward_service.config import RewardServiceConfig
@@ -128,5 +129,14 @@ def _draw_track(
 ) -> None:
     model = _reward_model(folder, config, simulator)
     predicted = None if model is None else model.score(track.observation, track.action)[0]
-    frames = draw(simulator.scene, track.state)
-    write_video(target, frames, predicted, simulator.control_timestep, track.odometer, simulator.odometer_name)
+    every = steps_per_frame(simulator.control_timestep)
+    write_video(
+        target,
+        draw(simulator.scene, track.state[::every]),
+        predicted,
+        simulator.control_timestep,
+        track.odometer,
+        simulator.odometer_name,
+        every=every,
+        title=config.preset,
+    )

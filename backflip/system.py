@@ -90,14 +90,15 @@ def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simula
         raise UserError(str(error)) from None
 
 
-def worker_specs(config: TrainConfig, count: int, worlds: int) -> list[WorkerSpec]:
-    """One spec an actor, each with seeds of its own."""
-    seeds = np.random.SeedSequence(config.seed).generate_state(count)
+def worker_specs(config: TrainConfig, *, threads: int | None = None) -> list[WorkerSpec]:
+    """One spec an actor, each with seeds of its own; ``threads`` overrides how many each simulates on."""
+    actors = config.actors if threads is None else replace(config.actors, threads=threads)
+    seeds = np.random.SeedSequence(config.seed).generate_state(actors.count)
     return [
         WorkerSpec(
             engine=config.engine,
             task=config.task,
-            actors=replace(config.actors, count=count, worlds=worlds),
+            actors=actors,
             hidden=config.learner.hidden,
             clip_steps=config.labels.clip_steps,
             seed=int(seed) // _WORLD_SEEDS * _WORLD_SEEDS,

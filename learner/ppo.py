@@ -17,7 +17,7 @@ from learner.vtrace import vtrace_advantages
 class PPOConfig:
     """Schulman et al. 2017, with the lag of a distributed system corrected by V-trace."""
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 5e-4
     """Adam's step size."""
     discount: float = 0.99
     """γ: how much a reward one step later is worth."""
@@ -31,7 +31,7 @@ class PPOConfig:
     """How far the policy may move from the one before the update, as a ratio."""
     value_weight: float = 0.5
     """Weight of the value loss."""
-    entropy_weight: float = 0.0
+    entropy_weight: float = 0.003
     """Reward for staying random."""
     max_gradient: float = 0.5
     """The policy's and the value's gradients are each scaled down to this norm."""

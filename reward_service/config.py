@@ -25,10 +25,10 @@ class RewardConfig:
     learning_rate: float = 1e-3
     """AdamW's step size at the start of a fit; it falls to a tenth of this by the fit's end."""
 
-    weight_decay: float = 1.0
+    weight_decay: float = 1e-2
     """AdamW's decoupled decay in the first fit; later fits adapt it."""
 
-    weight_decay_range: tuple[float, float] = (1e-2, 10.0)
+    weight_decay_range: tuple[float, float] = (1e-3, 1e-1)
     """How far the decay may adapt, lowest and highest."""
 
     loss_ratio: tuple[float, float] = (1.1, 1.5)
@@ -46,10 +46,10 @@ class RewardConfig:
     fit_growth: float = 0.1
     """New answers that make a fit due, as a share of the answers of the last fit."""
 
-    first_fit_steps: int = 150
+    first_fit_steps: int = 200
     """Gradient steps of the first fit, which starts from random weights."""
 
-    fit_steps: int = 80
+    fit_steps: int = 150
     """Gradient steps of every later fit, which starts from the version before it."""
 
     batch_queries: int = 32

@@ -15,6 +15,7 @@ from actors.tasks.task import Array, State, Task, gymnasium_mjcf
 from contracts.clip import Camera
 
 _UPRIGHT = 0.2  # radians; beyond it gymnasium ends the single pendulum's episode
+_FALLEN = np.pi / 2  # where the single pole lies against its stop; no push of the cart lifts it from there
 _POLE = 0.6  # metres, each of the two
 _MAX_SPEED = 10.0  # gymnasium clips the double pendulum's observed velocities so
 
@@ -35,8 +36,8 @@ def observe_two(xp: Any, state: State) -> Array:
 
 
 def one_pole_score(xp: Any, before: State, action: Array, after: State) -> Array:
-    """0 for an upright pole over the middle of the rail; less, by the squares, away from that."""
-    return -(after.qpos[:, 1] ** 2) - 0.1 * after.qpos[:, 0] ** 2
+    """0 for an upright pole over the middle of the rail, -1 for a fallen one; by the squares in between."""
+    return -((after.qpos[:, 1] / _FALLEN) ** 2) - 0.1 * after.qpos[:, 0] ** 2
 
 
 def two_pole_score(xp: Any, before: State, action: Array, after: State) -> Array:
@@ -72,7 +73,7 @@ PENDULUM = Task(
     observe=observe_one,
     score=one_pole_score,
     frame_skip=2,
-    episode_steps=250,
+    episode_steps=100,
     reset_noise=0.01,
     camera=Camera(lookat=(0.0, 0.0, 0.2), distance=2.6, elevation=-8.0),
     metrics=one_pole_metrics,
