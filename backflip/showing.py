@@ -132,7 +132,7 @@ def _draw_track(
     every = steps_per_frame(simulator.control_timestep)
     write_video(
         target,
-        draw(simulator.scene, track.state[::every]),
+        draw(simulator.scene, track.state, every=every),
         predicted,
         simulator.control_timestep,
         track.odometer,

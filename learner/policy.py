@@ -18,6 +18,9 @@ from torch.nn.functional import log_softmax
 from contracts.spaces import Spaces
 
 _CLIP = 10.0  # standard deviations
+_VALUE_SCALE = 10.0
+"""What the critic's output is multiplied by. Rewards have unit deviation, so returns are of the order of
+1 / (1 - discount); a network that had to grow so far by itself would lag behind the policy."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Policy(nn.Module):
         size, action = spec.spaces.observation_size, spec.spaces.action
         self.continuous = action.kind == "continuous"
         self.actor = _mlp((size, *spec.hidden, action.size), last_gain=0.01)
-        self.critic = _mlp((size, *spec.hidden, 1), last_gain=1.0)
+        self.critic = _mlp((size, *spec.hidden, 1), last_gain=0.1)
         self.log_std = nn.Parameter(torch.zeros(action.size), requires_grad=self.continuous)
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("variance", torch.ones(size))
@@ -83,7 +86,7 @@ class Policy(nn.Module):
     def evaluate(self, normalised: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probability of the actions, entropy and value for normalised observations: [B], [B], [B]."""
         output = self.actor(normalised)
-        value = self.critic(normalised).squeeze(-1)
+        value = self.value(normalised)
         if self.continuous:
             log_prob = _gaussian_log_prob((action - output) * (-self.log_std).exp(), self.log_std)
             entropy = (self.log_std.sum() + 0.5 * len(self.log_std) * (1 + math.log(2 * math.pi))).expand_as(value)
@@ -94,7 +97,7 @@ class Policy(nn.Module):
 
     def value(self, normalised: Tensor) -> Tensor:
         """The value of normalised observations [..., D]: [...]."""
-        return self.critic(normalised).squeeze(-1)
+        return self.critic(normalised).squeeze(-1) * _VALUE_SCALE
 
     @torch.no_grad()
     def observe(self, observation: Tensor) -> None:

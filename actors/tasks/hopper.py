@@ -93,7 +93,7 @@ def _floor_contacts(model: mujoco.MjModel, qpos: np.ndarray) -> tuple[np.ndarray
     return touching[0], touching[1]
 
 
-_SIDE = Camera(lookat=(0.0, 0.0, 0.15), distance=4.5, azimuth=90.0, elevation=-8.0, follow="torso")
+_SIDE = Camera(lookat=(0.0, 0.0, 1.05), distance=4.2, azimuth=90.0, elevation=-8.0, follow="torso")
 
 BACKFLIP = Task(
     name="hopper-backflip",
