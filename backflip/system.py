@@ -18,7 +18,8 @@ from labeling_gateway.embedded import EmbeddedStore, start_embedded
 from labeling_gateway.store import StoreError, connect
 from learner.loop import Progress, RolloutSource
 
-_WORLD_SEEDS = 1_000  # apart, so that no two groups of worlds of a job share a seed
+_WORLD_SEEDS = 1_000  # seeds an actor has to itself, so that no two groups of worlds share one
+_SEED_BLOCKS = 2_000_000  # EnvPool's seeds are 32-bit
 
 
 @dataclass
@@ -101,7 +102,7 @@ def worker_specs(config: TrainConfig, *, threads: int | None = None) -> list[Wor
             actors=actors,
             hidden=config.learner.hidden,
             clip_steps=config.labels.clip_steps,
-            seed=int(seed) // _WORLD_SEEDS * _WORLD_SEEDS,
+            seed=int(seed) % _SEED_BLOCKS * _WORLD_SEEDS,
             number=number,
         )
         for number, seed in enumerate(seeds)

@@ -17,7 +17,7 @@ from learner.vtrace import vtrace_advantages
 class PPOConfig:
     """Schulman et al. 2017, with the lag of a distributed system corrected by V-trace."""
 
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     """Adam's step size."""
     discount: float = 0.99
     """γ: how much a reward one step later is worth."""
