@@ -16,7 +16,7 @@ import ray
 import torch
 from ray.exceptions import RayActorError, RayTaskError
 
-from actors.worker import Worker, WorkerSpec
+from actors.worker import ActorFailed, Worker, WorkerSpec
 from contracts import log as log_setup
 from contracts.rollout import Rollout
 from labeling_gateway.client import GatewayClient
@@ -84,10 +84,6 @@ class RolloutActor:
                 if waiting_since is not None:
                     log.info("sampling goes on after %.0f s", time.monotonic() - waiting_since)
                 return scores.reward, scores.version
-
-
-class ActorFailed(RuntimeError):
-    """An actor's own code raised; the message is one line."""
 
 
 class ActorPool:

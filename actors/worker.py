@@ -22,6 +22,10 @@ Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int]]
 Offer = Callable[[list[Clip]], None]
 
 
+class ActorFailed(RuntimeError):
+    """An actor's own code raised; the message is one line."""
+
+
 @dataclass(frozen=True)
 class WorkerSpec:
     """One actor of a job; ``seed`` differs from actor to actor."""

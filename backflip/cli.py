@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from backflip.errors import UserError
+from backflip.usage import UsageError, parsed
 from contracts import log as log_setup
 
 INTERRUPTED = 130
@@ -44,7 +46,9 @@ def train(arguments: list[str]) -> int:
 
     choices = {name: (preset.summary, preset.config) for name, preset in PRESETS.items()}
     _require_preset(arguments, choices)
-    config = tyro.extras.overridable_config_cli(choices, prog="backflip train", args=arguments)
+    config = parsed(
+        lambda: tyro.extras.overridable_config_cli(choices, prog="backflip train", args=arguments), "backflip train"
+    )
     run_training(config, command=_command())
     return 0
 
@@ -74,9 +78,8 @@ def evaluate(run: Run, episodes: int = 20, seed: int = 0, as_json: JsonFlag = Fa
     from backflip.showing import evaluate_run
 
     if episodes < 1:
-        raise UserError(f"--episodes must be at least 1, not {episodes}")
-    if seed < 0:
-        raise UserError(f"--seed must not be negative, not {seed}")
+        raise UsageError(f"--episodes must be at least 1, not {episodes}")
+    _require_seed(seed)
     evaluation = evaluate_run(run, episodes=episodes, seed=seed)
     result = {
         "run": str(run),
@@ -99,6 +102,7 @@ def video(run: Run, output: Path | None = None, seed: int = 0) -> int:
     """
     from backflip.showing import video_of_run
 
+    _require_seed(seed)
     print(video_of_run(run, output, seed=seed))
     return 0
 
@@ -114,7 +118,8 @@ def bench(as_json: JsonFlag = False, rounds: int = 5, seed: int = 0) -> int:
     from backflip.bench import measure
 
     if rounds < 1:
-        raise UserError(f"--rounds must be at least 1, not {rounds}")
+        raise UsageError(f"--rounds must be at least 1, not {rounds}")
+    _require_seed(seed)
     _print_result(measure(rounds=rounds, seed=seed), as_json=as_json)
     return 0
 
@@ -160,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     log_setup.setup("backflip", logging.WARNING)
     # Messages of the libraries' C++ halves are not for users.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help"):
         print(_HELP)
@@ -177,13 +182,30 @@ def _run(command: str, arguments: list[str]) -> int:
     try:
         if command == "train":
             return train(arguments)
-        return tyro.cli(_COMMANDS[command], prog=f"backflip {command}", args=arguments)
+        prog = f"backflip {command}"
+        run = parsed(lambda: tyro.cli(_deferred(_COMMANDS[command]), prog=prog, args=arguments), prog)
+        return run()
     except Interrupted as stop:
         return _complain(str(stop), INTERRUPTED, kind="")
-    except (UserError, ValueError) as error:
-        return _complain(str(error), FAILED if isinstance(error, UserError) else USAGE)
+    except UsageError as error:
+        return _complain(str(error), USAGE)
+    except UserError as error:
+        return _complain(str(error), FAILED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", FAILED)
     except KeyboardInterrupt:
         return _complain("stopped", INTERRUPTED, kind="")
+
+
+def _deferred(command: Callable[..., int]) -> Callable[..., Callable[[], int]]:
+    """As tyro sees it the command itself, but it only says what is to be called."""
+
+    @functools.wraps(command)
+    def later(*args: Any, **kwargs: Any) -> Callable[[], int]:
+        return functools.partial(command, *args, **kwargs)
+
+    return later
 
 
 def _require_preset(arguments: list[str], known: dict[str, Any]) -> None:
@@ -193,7 +215,14 @@ def _require_preset(arguments: list[str], known: dict[str, Any]) -> None:
     if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
         near = difflib.get_close_matches(arguments[0], known, n=2, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UserError(f"there is no preset {arguments[0]!r}{hint} (`backflip list` shows them all)")
+        raise UsageError(f"there is no preset {arguments[0]!r}{hint} (`backflip list` shows them all)")
+
+
+def _require_seed(seed: int) -> None:
+    from backflip.config import LARGEST_SEED
+
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"--seed must be from 0 to {LARGEST_SEED}, not {seed}")
 
 
 def _command() -> str:

@@ -14,6 +14,9 @@ from labeling_gateway.config import LabelsConfig
 from learner.ppo import PPOConfig
 from reward_service.config import RewardConfig
 
+LARGEST_SEED = 2**31 - 1
+"""What every simulator and library takes."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -49,8 +52,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, not {self.steps}")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, not {self.seed}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"seed must be from 0 to {LARGEST_SEED}, not {self.seed}")
         if self.labels.clip_steps > self.actors.slab_steps:
             raise ValueError(
                 f"labels.clip-steps ({self.labels.clip_steps}) must not exceed actors.slab-steps "

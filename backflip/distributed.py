@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from typing import Any
 import ray
 
 from actors.ray_pool import ActorPool, ServiceAddresses
+from actors.worker import ActorFailed
 from backflip.config import TrainConfig
+from backflip.errors import UserError
 from backflip.run_folder import RunFolder, write_whole
 from backflip.supervisor import Part, Supervisor
 from backflip.system import Facts, open_store, worker_specs
@@ -51,12 +55,16 @@ class DistributedSystem:
         self._facts = Facts()
         self._progress_from = 0.0
         self._stopping = threading.Event()
+        self._listening: threading.Thread | None = None
         try:
             services = self._start_services(config, folder, spaces, scene)
             _start_ray()
             self._pool = self.source = ActorPool(worker_specs(config), services)
             self._pool.wait_ready()
             self._supervisor.wait_up()
+        except ActorFailed as error:
+            self.stop()
+            raise UserError(f"the actors did not start: {error}") from error
         except BaseException:
             self.stop()
             raise
@@ -82,10 +90,15 @@ class DistributedSystem:
 
     def stop(self) -> None:
         self._stopping.set()
+        if self._listening is not None:
+            self._listening.join()  # a call to Ray after its end would start it anew
         if self._pool is not None:
             self._pool.close()
         ray.shutdown()
         self._supervisor.stop()
+        if self._gateway is not None:
+            with suppress(StoreError):  # nobody answers any more: this is what the run has used
+                self._facts.labels_used = self._gateway.counts().used
         if self._store is not None:
             self._store.stop()
 
@@ -160,6 +173,7 @@ def _start_ray() -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
     project = str(Path(__file__).resolve().parent.parent)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     ray.init(
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
@@ -167,6 +181,8 @@ def _start_ray() -> None:
         log_to_driver=False,
         runtime_env={"env_vars": {"PYTHONPATH": project, "OMP_NUM_THREADS": "1"}},
     )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler ends the process, nothing saved
 
 
 def _free_port() -> int:

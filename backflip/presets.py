@@ -29,7 +29,7 @@ def _mujoco(task: str, summary: str, steps: int = 3_000_000, budget: int = 700) 
 PRESETS: dict[str, Preset] = {
     "hopper-backflip": Preset(
         "a one-legged robot learns to backflip, which nobody wrote a reward for",
-        TrainConfig(preset="hopper-backflip", engine="mujoco", task="hopper-backflip", steps=4_000_000),
+        TrainConfig(preset="hopper-backflip", engine="mujoco", task="hopper-backflip", steps=3_000_000),
     ),
     "cartpole": Preset(
         "a cart learns to keep its pole upright, on EnvPool",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
@@ -118,6 +119,16 @@ class Recorder:
         for name, value in values.items():
             if value is not None:
                 self._events.add_scalar(name, value, self.last.env_steps)
+
+
+def last_snapshot(folder: RunFolder) -> Snapshot | None:
+    """The newest line of a run's progress.jsonl; None where it has none."""
+    if not folder.progress.exists():
+        return None
+    for line in reversed(folder.progress.read_text().splitlines()):
+        with suppress(ValueError):  # the last line of a run that was killed may be torn
+            return Snapshot(**json.loads(line))
+    return None
 
 
 def _rounded(value: float | None) -> float | None:

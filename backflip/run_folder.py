@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 from backflip.config import TrainConfig
 from backflip.errors import UserError
+
+_ID = "run_id"
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,11 @@ class RunFolder:
 
     @property
     def run(self) -> str:
-        """The run's id, which every key in the store carries."""
-        return self.path.name
+        """The run's id, which every key in the store carries: unlike its name, no other run has it."""
+        try:
+            return (self.path / _ID).read_text().strip()
+        except FileNotFoundError:
+            return self.path.name
 
     @property
     def config(self) -> Path:
@@ -76,6 +82,9 @@ class RunFolder:
         except ValueError as error:
             raise UserError(f"{self.config}: {error}") from None
 
+    def write_config(self, config: TrainConfig) -> None:
+        write_whole(self.config, config.to_json() + "\n")
+
     def write_json(self, path: Path, value: dict[str, Any]) -> None:
         write_whole(path, json.dumps(value, indent=2, default=str) + "\n")
 
@@ -92,7 +101,8 @@ def create_run_folder(config: TrainConfig) -> RunFolder:
         config.out.mkdir(parents=True, exist_ok=True)
         folder.path.mkdir()
         folder.logs.mkdir()
-        write_whole(folder.config, config.to_json() + "\n")
+        write_whole(folder.path / _ID, f"{name}-{secrets.token_hex(4)}\n")
+        folder.write_config(config)
     except FileExistsError:
         raise UserError(
             f"{folder.path} exists already; choose another --name, or go on with `backflip resume {folder.path}`"

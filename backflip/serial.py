@@ -10,10 +10,10 @@ from collections import deque
 
 import numpy as np
 
-from actors.worker import Worker
+from actors.worker import Worker, WorkerSpec
 from backflip.config import TrainConfig
 from backflip.run_folder import RunFolder
-from backflip.system import Facts, open_store, worker_specs
+from backflip.system import Facts, Store, open_store, worker_specs
 from contracts.rollout import Rollout
 from contracts.spaces import Spaces
 from labeling_gateway.client import GatewayClient
@@ -36,12 +36,24 @@ class SerialSystem:
         self.source = self
         specs = worker_specs(config, threads=os.cpu_count() or 1)
         self._snapshot: PolicySnapshot | None = None
-        self._store = open_store(folder) if config.needs_labels else None
-        self._learns_from_labels = self._store is not None
-        if self._store is None:
-            self._workers = deque(Worker(spec, None, None) for spec in specs)
+        self._facts = Facts(doing={"everything": "in this process"})
+        self._workers: deque[Worker] = deque()
+        self._learns_from_labels = config.needs_labels
+        self._store: Store | None = None
+        if not self._learns_from_labels:
+            self._workers.extend(Worker(spec, None, None) for spec in specs)
             return
-        self._client = GatewayClient(self._store.url, folder.run)
+        self._store = open_store(folder)
+        try:
+            self._open(config, folder, spaces, specs, self._store)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _open(
+        self, config: TrainConfig, folder: RunFolder, spaces: Spaces, specs: list[WorkerSpec], store: Store
+    ) -> None:
+        self._client = GatewayClient(store.url, folder.run)
         self._model = RewardModel(
             config.reward_model.members, spaces.observation_size, spaces.action.size, folder.reward_model
         )
@@ -50,7 +62,7 @@ class SerialSystem:
         self._gateway = Gateway(gateway_config, self._client, self._member_reward)
         scripted = config.labels.source == "scripted"
         self._teacher = ScriptedTeacher(self._client, config.labels, "scripted", config.seed) if scripted else None
-        self._workers = deque(Worker(spec, self._reward, self._gateway.offer) for spec in specs)
+        self._workers.extend(Worker(spec, self._reward, self._gateway.offer) for spec in specs)
         self._client.put_scene(self._workers[0].scene)
 
     def publish(self, snapshot: PolicySnapshot) -> None:
@@ -65,29 +77,37 @@ class SerialSystem:
         """Ask, answer and fit whatever is due."""
         if not self._learns_from_labels:
             return
-        self._client.report_progress(progress.env_steps, total_steps)
-        while self._gateway.step():
+        self._report_progress(progress.env_steps, total_steps)
+        asked = True
+        while asked:
+            asked = bool(self._gateway.step())
+            # Also where nothing was asked: a run that was killed may have left open questions.
             while self._teacher is not None and self._teacher.answer_one():
                 pass
             self._trainer.poll()
-
-    def facts(self) -> Facts:
-        if not self._learns_from_labels:
-            return Facts(doing={"everything": "in this process"})
         counts, report = self._client.counts(), self._trainer.status
-        return Facts(
+        self._facts = Facts(
             labels_used=counts.used,
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
             doing={"gateway": f"waiting for {counts.waiting}" if counts.waiting else "asking"},
         )
 
+    def facts(self) -> Facts:
+        return self._facts
+
     def stop(self) -> None:
         for worker in self._workers:
             worker.close()
         if self._store is not None:
-            self._client.close()
             self._store.stop()
+
+    def _report_progress(self, env_steps: int, total_steps: int) -> None:
+        """Until it has arrived: what the client may drop on a busy machine, the schedule would follow."""
+        known = None
+        while known is None or known.env_steps != env_steps:
+            self._client.report_progress(env_steps, total_steps)
+            known = self._client.progress()
 
     def _reward(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
         reward, _, version = self._model.score(observation, action)

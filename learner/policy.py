@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -130,6 +131,26 @@ class Policy(nn.Module):
         return [*self.parameters(), *self.buffers()]
 
 
+class _FastTanh(torch.autograd.Function):
+    """tanh(x) = 2 sigmoid(2x) - 1: on a CPU, torch's sigmoid takes a sixth of its tanh's time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        y = torch.sigmoid(2 * x).mul_(2).sub_(1)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.tanh_backward(gradient, y)
+
+
+class _Tanh(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x) if x.is_cuda else cast(Tensor, _FastTanh.apply(x))
+
+
 def _gaussian_log_prob(standardised: Tensor, log_std: Tensor) -> Tensor:
     per_control = -0.5 * standardised.square() - log_std - 0.5 * math.log(2 * math.pi)
     return per_control.sum(-1)
@@ -142,5 +163,5 @@ def _mlp(sizes: tuple[int, ...], last_gain: float) -> nn.Sequential:
         linear = nn.Linear(fan_in, fan_out)
         nn.init.orthogonal_(linear.weight, last_gain if last else math.sqrt(2))
         nn.init.zeros_(linear.bias)
-        layers += [linear] if last else [linear, nn.Tanh()]
+        layers += [linear] if last else [linear, _Tanh()]
     return nn.Sequential(*layers)

@@ -11,7 +11,7 @@ import threading
 
 import torch
 
-from contracts import log
+from contracts import lifetime, log
 from labeling_gateway.client import GatewayClient, StoreError
 from reward_service.config import RewardServiceConfig
 from reward_service.server import serve
@@ -56,6 +56,7 @@ def main() -> int:
     parser.add_argument("--config", required=True, help="JSON of a RewardServiceConfig")
     arguments = parser.parse_args()
     log.setup("reward")
+    lifetime.end_with_parent()
     torch.set_num_threads(1)
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -38,7 +38,11 @@ class EnvPoolSimulator:
             warnings.simplefilter("ignore")  # gymnasium's remarks on the precision of EnvPool's bounds
             # EnvPool ignores the seed of a later reset.
             self._pool: Any = envpool.make(
-                task, env_type="gymnasium", num_envs=worlds, num_threads=min(threads, worlds), seed=seed
+                task,
+                env_type="gymnasium",
+                num_envs=worlds,
+                num_threads=min(threads, worlds),
+                seed=seed % (2**31 - 1),  # it takes no larger one
             )
             self.spaces, self._middle, self._half_range = _spaces(
                 task, self._pool.observation_space, self._pool.action_space

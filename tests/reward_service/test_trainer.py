@@ -141,14 +141,14 @@ def test_the_oracle_is_never_read(tmp_path: Path) -> None:
 def test_the_decay_keeps_the_held_out_loss_near_the_training_loss() -> None:
     def decay(held_out_loss: float, queries: int = 50) -> float:
         report = FitReport(
-            version=1, weight_decay=0.1, held_out_queries=queries, train_loss=0.2, held_out_loss=held_out_loss
+            version=1, weight_decay=0.03, held_out_queries=queries, train_loss=0.2, held_out_loss=held_out_loss
         )
         return next_weight_decay(report, CONFIG)
 
-    assert decay(0.21) < 0.1
-    assert decay(0.26) == 0.1
-    assert decay(0.4) > 0.1
-    assert decay(0.4, queries=3) == 0.1
+    assert decay(0.21) < 0.03
+    assert decay(0.26) == 0.03
+    assert decay(0.4) > 0.03
+    assert decay(0.4, queries=3) == 0.03
 
 
 @pytest.mark.parametrize("field", ["members", "fit_steps", "learning_rate", "step_stride", "hidden"])
