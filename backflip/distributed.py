@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from actors.ray_pool import ActorPool, ServiceAddresses
 from actors.worker import ActorFailed
@@ -168,8 +169,12 @@ class DistributedSystem:
 
 def _start_ray() -> None:
     """A Ray of our own on loopback, unless one is named by RAY_ADDRESS."""
-    # Without this, Ray takes the machine's outside address and listens on every interface.
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    if "RAY_ADDRESS" not in os.environ:
+        # Without this, Ray takes the machine's outside address and listens on every interface. Its
+        # processes read the variable; here Ray was imported already, and had read it then.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to Ray's makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
     project = str(Path(__file__).resolve().parent.parent)

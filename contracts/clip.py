@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from contracts.encoding import canonical_json, content_hash, pack, require_schema, unpack
+from contracts.encoding import canonical_json, content_hash, pack, reading, require_schema, unpack
 
 SCHEMA = 1
 
@@ -51,15 +51,16 @@ class Scene:
         """Raises ValueError where the bytes are not a scene of this schema."""
         fields = json.loads(data)
         require_schema(fields, "scene", SCHEMA)
-        camera = fields["camera"]
-        return Scene(
-            task=fields["task"],
-            track=fields["track"],
-            timestep=fields["timestep"],
-            question=fields["question"],
-            mjcf=fields["mjcf"],
-            camera=Camera(**camera | {"lookat": tuple(camera["lookat"])}),
-        )
+        with reading("scene"):
+            camera = fields["camera"]
+            return Scene(
+                task=fields["task"],
+                track=fields["track"],
+                timestep=fields["timestep"],
+                question=fields["question"],
+                mjcf=fields["mjcf"],
+                camera=Camera(**camera | {"lookat": tuple(camera["lookat"])}),
+            )
 
     @property
     def hash(self) -> str:
@@ -100,15 +101,20 @@ class Clip:
         """Raises ValueError where the bytes are not a clip of this schema."""
         header, arrays = unpack(data)
         require_schema(header, "clip", SCHEMA)
-        return Clip(
-            observation=arrays["observation"],
-            action=arrays["action"],
-            state=arrays["state"],
-            scene=header["scene"],
-            policy_version=header["policy_version"],
-            actor=header["actor"],
-            oracle=arrays.get("oracle") if with_oracle else None,
-        )
+        with reading("clip"):
+            clip = Clip(
+                observation=arrays["observation"],
+                action=arrays["action"],
+                state=arrays["state"],
+                scene=header["scene"],
+                policy_version=header["policy_version"],
+                actor=header["actor"],
+                oracle=arrays.get("oracle") if with_oracle else None,
+            )
+        for name, array in arrays.items():
+            if array.ndim != (1 if name == "oracle" else 2) or len(array) != len(clip):
+                raise ValueError(f"not a whole clip: {len(clip)} observations, but {name} has shape {array.shape}")
+        return clip
 
     def __len__(self) -> int:
         return len(self.observation)

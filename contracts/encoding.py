@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -41,13 +43,25 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         arrays = load(data)
         size = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-        return json.loads(metadata[_HEADER]), arrays
+        header = json.loads(metadata[_HEADER])
     except (SafetensorError, KeyError, ValueError) as error:
         raise ValueError(f"not a Backflip record of {len(data)} bytes: {error}") from error
+    if not isinstance(header, dict):
+        raise ValueError(f"not a Backflip record of {len(data)} bytes: its header is no object")
+    return header, arrays
 
 
-def require_schema(header: dict[str, Any], kind: str, schema: int) -> None:
+def require_schema(header: Any, kind: str, schema: int) -> None:
     """Raises ValueError unless the header says that it is a ``kind`` of this schema version."""
-    found = (header.get("kind"), header.get("schema"))
+    found = (header.get("kind"), header.get("schema")) if isinstance(header, dict) else (None, None)
     if found != (kind, schema):
         raise ValueError(f"expected a {kind} of schema {schema}, found {found[0]} of schema {found[1]}")
+
+
+@contextmanager
+def reading(kind: str) -> Iterator[None]:
+    """Turns a field that is missing, unknown or of another type into a ValueError."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a whole {kind}: {type(error).__name__} {error}") from error

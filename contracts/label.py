@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from contracts.encoding import canonical_json, content_hash, require_schema
+from contracts.encoding import canonical_json, content_hash, reading, require_schema
 
 SCHEMA = 1
 
@@ -49,7 +49,8 @@ class Query:
     @staticmethod
     def from_bytes(data: bytes) -> Query:
         """Raises ValueError where the bytes are not a query of this schema."""
-        return Query(**_fields(data, "query"))
+        with reading("query"):
+            return Query(**_fields(data, "query"))
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ class Label:
     @staticmethod
     def from_bytes(data: bytes) -> Label:
         """Raises ValueError where the bytes are not a label of this schema."""
-        fields = _fields(data, "label")
-        return Label(**fields | {"choice": Choice(fields["choice"]), "opinion": Opinion(fields["opinion"])})
+        with reading("label"):
+            fields = _fields(data, "label")
+            return Label(**fields | {"choice": Choice(fields["choice"]), "opinion": Opinion(fields["opinion"])})
 
 
 @dataclass(frozen=True)

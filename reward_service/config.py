@@ -19,7 +19,7 @@ class RewardConfig:
     members: int = 3
     """Networks in the ensemble; their disagreement chooses what people are asked."""
 
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] = (128, 128)
     """Widths of each member's hidden layers."""
 
     learning_rate: float = 1e-3
@@ -49,7 +49,7 @@ class RewardConfig:
     first_fit_steps: int = 200
     """Gradient steps of the first fit, which starts from random weights."""
 
-    fit_steps: int = 100
+    fit_steps: int = 150
     """Gradient steps of every later fit, which starts from the version before it."""
 
     batch_queries: int = 32
