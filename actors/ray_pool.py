@@ -127,10 +127,10 @@ class ActorPool:
         return ray.get([actor.process_id.remote() for actor in self._actors])
 
     def statuses(self, timeout: float = 0.5) -> list[str]:
-        """What each actor is doing; "restarting" where it does not answer."""
+        """What each actor is doing, in words; "busy" where it does not answer in time."""
         calls = [actor.status.remote() for actor in self._actors]
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=timeout)
-        return [_status(call) if call in ready else "restarting" for call in calls]
+        return [_status(call) if call in ready else "busy" for call in calls]
 
     def publish(self, snapshot: PolicySnapshot) -> None:
         reference = ray.put(snapshot)

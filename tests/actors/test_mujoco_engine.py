@@ -9,6 +9,7 @@ import pytest
 
 from actors.simulators.mujoco_engine import MujocoSimulator
 from actors.simulators.protocol import SimulationFault
+from actors.tasks.task import State
 from tests.actors.short import EPISODE, hoppers
 
 
@@ -108,6 +109,6 @@ def test_the_state_is_that_of_the_last_observation() -> None:
     observation = simulator.reset()
     for t in range(EPISODE + 2):
         qpos, qvel = np.split(simulator.state().astype(np.float64), [simulator._qpos.shape[1]], -1)
-        expected = simulator.task.observe(np, type("State", (), {"qpos": qpos, "qvel": qvel}))
+        expected = simulator.task.observe(np, State(qpos, qvel))
         np.testing.assert_allclose(observation, expected, rtol=1e-5, atol=1e-5)
         observation = simulator.step(actions(5, t)).observation

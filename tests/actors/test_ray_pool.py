@@ -1,0 +1,147 @@
+"""Actors on a real Ray: slabs come, restarts happen, and what fails or waits says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray
+
+from actors.config import ActorsConfig
+from actors.ray_pool import ActorPool, ServiceAddresses
+from actors.simulators.registry import make_simulator
+from actors.worker import ActorFailed, WorkerSpec
+from backflip.distributed import _start_ray  # pyright: ignore[reportPrivateUsage]
+from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
+from learner.policy import PolicySpec
+from reward_service.config import RewardServiceConfig
+from reward_service.server import serve
+from reward_service.versions import RewardModel
+from tests.actors.short import snapshot_of
+from tests.processes import alive
+
+SPACES = make_simulator("mujoco", "hopper-backflip", worlds=1, seed=0).spaces
+POLICY = PolicySpec(SPACES, hidden=(8,))
+ALONE = ServiceAddresses("run", None, None)
+
+
+def specs(count: int, task: str = "hopper-backflip") -> list[WorkerSpec]:
+    actors = ActorsConfig(count=count, worlds=4, slab_steps=8, threads=1)
+    first = WorkerSpec("mujoco", task, actors, hidden=(8,), clip_steps=4, seed=0)
+    return [replace(first, seed=1000 * number, number=number) for number in range(count)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_ray() -> Iterator[None]:
+    _start_ray()
+    yield
+    ray.shutdown()
+
+
+Opened = Callable[[list[WorkerSpec], ServiceAddresses], ActorPool]
+
+
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    """Opens pools, and closes them again."""
+    pools: list[ActorPool] = []
+
+    def open_pool(specs: list[WorkerSpec], services: ServiceAddresses = ALONE) -> ActorPool:
+        pools.append(ActorPool(specs, services))
+        return pools[-1]
+
+    yield open_pool
+    for pool in pools:
+        pool.close()
+
+
+def take(pool: ActorPool, enough: Callable[[list[Rollout]], bool], seconds: float = 40.0) -> list[Rollout]:
+    """Slabs as they come, until there are enough."""
+    slabs: list[Rollout] = []
+    give_up = time.monotonic() + seconds
+    while not enough(slabs):
+        assert time.monotonic() < give_up, (len(slabs), pool.statuses())
+        slabs += pool.collect()
+    return slabs
+
+
+def test_slabs_versions_room_and_a_killed_actor(opened: Opened) -> None:
+    pool = opened(specs(2), ALONE)
+    pool.wait_ready()
+    assert pool.collect() == [], "no weights, no slabs; it gives up waiting after a while"
+
+    pool.publish(snapshot_of(POLICY, version=5))
+    slabs = take(pool, lambda slabs: {slab.actor for slab in slabs} == {0, 1})
+    assert all(slab.policy_version == 5 and slab.reward_version == TRUE_REWARD for slab in slabs)
+    assert all(slab.reward.shape == (8, 4) and slab.valid.all() for slab in slabs)
+
+    # Actors don't run ahead of a learner that is busy, so that lag stays bounded.
+    time.sleep(1.5)
+    pool.publish(snapshot_of(POLICY, version=6, seed=1))
+    slabs = take(pool, lambda slabs: bool(slabs) and slabs[-1].policy_version == 6)
+    assert 1 <= sum(slab.policy_version == 5 for slab in slabs) <= 2 * 2
+
+    first, second = pool.process_ids()
+    os.kill(first, signal.SIGKILL)
+    # The other goes on at once, the killed one comes back with the newest weights, and it differs.
+    slabs = take(pool, lambda _: pool.deaths == 1)
+    slabs += take(pool, lambda slabs: sum(slab.actor == 0 for slab in slabs) >= 2 and pool.deaths == 1)
+    assert sum(slab.actor == 1 for slab in slabs) >= 2
+    assert {slab.policy_version for slab in slabs} <= {5, 6}
+    again, still = pool.process_ids()
+    assert again != first and still == second
+    assert not alive(first)
+
+
+def test_an_actor_that_cannot_start_says_why_in_a_line(opened: Opened) -> None:
+    pool = opened(specs(1, task="hoper"), ALONE)
+    with pytest.raises(ActorFailed) as failure:
+        pool.wait_ready()
+    assert str(failure.value).startswith("engine mujoco has no task 'hoper'; did you mean hopper")
+    assert "\n" not in str(failure.value)
+
+
+def test_an_actor_whose_code_raises_ends_the_collecting(opened: Opened) -> None:
+    pool = opened(specs(1), ALONE)
+    pool.wait_ready()
+    pool.publish(snapshot_of(PolicySpec(SPACES, hidden=(9,))))
+    with pytest.raises(ActorFailed, match=r"^actor 0: policy has \d+ numbers, snapshot 1 has"):
+        take(pool, lambda slabs: bool(slabs))
+
+
+def test_sampling_waits_for_the_reward_service_and_says_so(opened: Opened, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    pool = opened(specs(1), ServiceAddresses("run", address, None))
+    pool.wait_ready()
+    pool.publish(snapshot_of(POLICY))
+    give_up = time.monotonic() + 20
+    while "for the reward service" not in pool.statuses()[0]:
+        assert time.monotonic() < give_up, pool.statuses()
+        time.sleep(0.1)
+    assert pool.collect() == []
+    model = RewardModel(3, SPACES.observation_size, SPACES.action.size, tmp_path)
+    config = RewardServiceConfig("run", address, str(tmp_path), 0, SPACES.observation_size, SPACES.action.size)
+    serving = serve(config, model)
+    slabs = take(pool, lambda slabs: len(slabs) >= 3)
+    assert {slab.reward_version for slab in slabs} == {UNFITTED}
+    assert "for the reward service" not in pool.statuses()[0]
+    serving.stop()
+
+
+def test_a_closed_pool_leaves_no_actor(opened: Opened) -> None:
+    pool = opened(specs(1), ALONE)
+    pool.wait_ready()
+    (pid,) = pool.process_ids()
+    pool.close()
+    give_up = time.monotonic() + 10
+    while alive(pid):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
