@@ -66,7 +66,7 @@ def learn(
         fresh = [slab for slab in slabs if ppo.lag(slab) <= ppo.config.max_lag]
         usable = [slab for slab in fresh if slab.reward_version != UNFITTED]
         if usable:
-            progress.stats = ppo.update(usable)
+            progress.stats = ppo.update(usable, done=progress.env_steps / total_steps)
             progress.updates += 1
             source.publish(ppo.snapshot())
         progress.env_steps += sum(slab.steps for slab in slabs)

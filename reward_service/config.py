@@ -46,11 +46,14 @@ class RewardConfig:
     fit_growth: float = 0.1
     """New answers that make a fit due, as a share of the answers of the last fit."""
 
-    first_fit_steps: int = 200
+    first_fit_steps: int = 150
     """Gradient steps of the first fit, which starts from random weights."""
 
     fit_steps: int = 150
-    """Gradient steps of every later fit, which starts from the version before it."""
+    """Gradient steps at most of every later fit, which starts from the version before it."""
+
+    fit_epochs: int = 15
+    """Passes over the answers that a fit makes at most: a few answers fitted long are learnt by heart."""
 
     batch_queries: int = 32
     """Queries in a minibatch."""
@@ -63,7 +66,8 @@ class RewardConfig:
 
     def __post_init__(self) -> None:
         for name in (
-            "members", "first_fit", "fit_minimum", "first_fit_steps", "fit_steps", "batch_queries", "step_stride",
+            "members", "first_fit", "fit_minimum", "first_fit_steps", "fit_steps", "fit_epochs",
+            "batch_queries", "step_stride",
         ):  # fmt: skip
             _require(getattr(self, name) >= 1, f"reward_model.{name}", getattr(self, name), "at least 1")
         _require(

@@ -63,7 +63,8 @@ def fit(
     if previous is None:
         layers, steps = initial_layers(config.members, (len(mean), *config.hidden, 1), seed), config.first_fit_steps
     else:
-        layers, steps = previous.layers, config.fit_steps
+        passes = -(-config.fit_epochs * len(queries) // config.batch_queries)
+        layers, steps = previous.layers, min(config.fit_steps, passes)
     layers = [(weight.clone().requires_grad_(), bias.clone().requires_grad_()) for weight, bias in layers]
 
     optimiser = torch.optim.AdamW([p for layer in layers for p in layer], weight_decay=weight_decay, fused=True)
