@@ -8,6 +8,8 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +21,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from actors.worker import ActorFailed, Worker, WorkerSpec
 from contracts import log as log_setup
 from contracts.rollout import Rollout
-from labeling_gateway.client import GatewayClient
+from labeling_gateway.client import GatewayClient, StoreError
 from learner.policy import PolicySnapshot
 from reward_service.client import RewardClient, RewardServiceUnavailable
 
@@ -50,12 +52,14 @@ class RolloutActor:
             spec = dataclasses.replace(spec, seed=spec.seed + os.getpid())
         self._status = "starting"
         self._reward = RewardClient(services.reward) if services.reward else None
-        gateway = GatewayClient(services.store_url, services.run) if services.store_url else None
-        self._worker = Worker(spec, self._score if self._reward else None, gateway.offer if gateway else None)
+        with _in_one_line():
+            gateway = _reach_store(services.store_url, services.run) if services.store_url else None
+            self._worker = Worker(spec, self._score if self._reward else None, gateway.offer if gateway else None)
 
     def slab(self, snapshot: PolicySnapshot) -> Rollout:
         self._status = "simulating"
-        rollout = self._worker.slab(snapshot)
+        with _in_one_line():
+            rollout = self._worker.slab(snapshot)
         self._status = "waiting for work"
         return rollout
 
@@ -84,6 +88,27 @@ class RolloutActor:
                 if waiting_since is not None:
                     log.info("sampling goes on after %.0f s", time.monotonic() - waiting_since)
                 return scores.reward, scores.version
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """What goes wrong in an actor crosses to the learner as a line, since not every exception can be pickled."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("the actor failed")
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ActorFailed(lines[-1]) from None
+
+
+def _reach_store(url: str, run: str) -> GatewayClient:
+    """Waits for a store that is away just when an actor is restarted; the other actors go on."""
+    while True:
+        try:
+            return GatewayClient(url, run)
+        except StoreError as error:
+            log.warning("waiting for the label store: %s", error)
+            time.sleep(_RETRY_SECONDS)
 
 
 class ActorPool:
@@ -167,6 +192,7 @@ class ActorPool:
     def _keep_busy(self) -> None:
         in_flight: dict[Any, int] = {}
         resting: dict[int, float] = {}  # actors that died, and when to call them again
+        down: set[int] = set()  # of those, which have not answered since
         room = 2 * len(self._actors)
         while not self._closed:
             now = time.monotonic()
@@ -183,16 +209,20 @@ class ActorPool:
                 index = in_flight.pop(call)
                 try:
                     rollout = ray.get(call)
-                except RayActorError:
-                    self._deaths += 1
+                except Exception as error:
+                    if not isinstance(error, RayActorError) or error.actor_init_failed:
+                        # Whatever the actor's code raised ends the run, in one line.
+                        with self._changed:
+                            self._failure = ActorFailed(f"actor {index}: {_reason(error)}")
+                            self._changed.notify_all()
+                        return
                     resting[index] = time.monotonic() + _AFTER_DEATH_SECONDS
-                    log.warning("actor %d died; Ray restarts it, its slab is lost", index)
+                    if index not in down:
+                        down.add(index)
+                        self._deaths += 1
+                        log.warning("actor %d died; Ray restarts it, its slab is lost", index)
                     continue
-                except Exception as error:  # whatever the actor's code raised ends the run, in one line
-                    with self._changed:
-                        self._failure = ActorFailed(f"actor {index}: {_reason(error)}")
-                        self._changed.notify_all()
-                    return
+                down.discard(index)
                 with self._changed:
                     self._ready.append(rollout)
                     self._changed.notify_all()
@@ -208,4 +238,4 @@ def _status(call: Any) -> str:
 def _reason(error: Exception) -> str:
     cause = error.cause if isinstance(error, RayTaskError) else error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
-    return lines[-1]
+    return lines[-1].rpartition(f"{ActorFailed.__name__}: ")[2]

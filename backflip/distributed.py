@@ -16,6 +16,7 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private import worker as ray_worker
 
 from actors.ray_pool import ActorPool, ServiceAddresses
 from actors.worker import ActorFailed
@@ -186,6 +187,7 @@ def _start_ray() -> None:
         log_to_driver=False,
         runtime_env={"env_vars": {"PYTHONPATH": project, "OMP_NUM_THREADS": "1"}},
     )
+    ray_worker._worker_logs_enabled = False  # raylets' remarks would go to standard output; ours are in the log
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler ends the process, nothing saved
 

@@ -37,7 +37,7 @@ class LabelsConfig:
     clip_steps: int = 50
     """Steps of each of the two clips of a question."""
 
-    uniform_share: float = 0.1
+    uniform_share: float = 0.05
     """Share of the questions that are drawn at random; disagreement of the ensemble chooses the others."""
 
     upfront: float = 0.25

@@ -52,7 +52,7 @@ class RewardConfig:
     fit_steps: int = 150
     """Gradient steps at most of every later fit, which starts from the version before it."""
 
-    fit_epochs: int = 15
+    fit_epochs: int = 50
     """Passes over the answers that a fit makes at most: a few answers fitted long are learnt by heart."""
 
     batch_queries: int = 32
