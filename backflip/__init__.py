@@ -40,6 +40,8 @@ def train(job: str | TrainConfig, **changes: Any) -> Run:
     from backflip.training import train as run_training
 
     config = preset(job) if isinstance(job, str) else job
+    if "out" in changes:
+        changes["out"] = Path(changes["out"])
     return run_training(replace(config, **changes), command=f"backflip.train({config.preset!r}, {changes})")
 
 

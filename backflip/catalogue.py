@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
@@ -15,7 +17,8 @@ def show(engine: str | None) -> None:
     if engine is not None:
         print("\n".join(tasks(engine)))
         return
-    console = Console()
+    # A table folded to a narrow pipe is no table.
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     table = Table(title="Presets: backflip train PRESET", title_justify="left")
     for column in ("preset", "what is learnt", "engine", "task", "answers"):
         table.add_column(column)

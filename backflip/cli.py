@@ -212,6 +212,8 @@ def _require_preset(arguments: list[str], known: dict[str, Any]) -> None:
     """Our own words for the commonest mistake: tyro's box names no near match."""
     import difflib
 
+    if not arguments or (arguments[0].startswith("-") and not {"-h", "--help"} & set(arguments)):
+        raise UsageError(f"name a preset first, and its settings after it; the presets are {', '.join(known)}")
     if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
         near = difflib.get_close_matches(arguments[0], known, n=2, cutoff=0.4)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""

@@ -56,9 +56,10 @@ class Display:
             f"{now.env_steps / 1e6:.2f}M steps",
             f"{now.simulated_seconds / 3600:.2f} h simulated in {_clock(now.wall_seconds)}",
             f"{now.steps_per_second:,.0f} steps/s ({now.times_real_time:.0f}x real time)",
-            f"answers {now.labels_used}/{now.labels_budget}",
-            f"accuracy {_percent(now.reward_model_accuracy)}",
         ]
+        if self._config.needs_labels:
+            parts.append(f"answers {now.labels_used}/{now.labels_budget}")
+            parts.append(f"accuracy {_percent(now.reward_model_accuracy)}")
         if self._odometer_name:
             parts.append(f"{self._odometer_name} {_number(now.odometer)}")
         parts.append(f"policy v{now.policy_version}, reward v{now.reward_model_version}")

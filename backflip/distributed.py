@@ -24,7 +24,7 @@ from backflip.config import TrainConfig
 from backflip.errors import UserError
 from backflip.run_folder import RunFolder, write_whole
 from backflip.supervisor import Part, Supervisor
-from backflip.system import Facts, open_store, worker_specs
+from backflip.system import Facts, open_store, reward_config, worker_specs
 from contracts.clip import Scene
 from contracts.spaces import Spaces
 from labeling_gateway.client import GatewayClient
@@ -122,7 +122,7 @@ class DistributedSystem:
             seed=config.seed,
             observation_size=spaces.observation_size,
             action_size=spaces.action.size,
-            reward=config.reward_model,
+            reward=reward_config(config),
         )
         gateway = GatewayConfig(run=folder.run, reward_address=address, seed=config.seed, labels=config.labels)
         teacher = TeacherConfig(run=folder.run, seed=config.seed, labels=config.labels)

@@ -10,24 +10,16 @@ from string import Template
 from typing import Any
 
 from backflip.charts import Chart, Line, percent, plain
-from backflip.errors import UserError
 from backflip.run_folder import RunFolder, write_whole
 
 _MISSING = "–"
 
 
-def write_report(folder: RunFolder) -> None:
-    """Write ``report.html`` from ``summary.json``, ``progress.jsonl`` and, if it is there, the video.
+def write_report(folder: RunFolder, summary: dict[str, Any]) -> None:
+    """Write ``report.html`` from the summary, ``progress.jsonl`` and, if it is there, the video.
 
     The page asks for nothing but the video beside it.
-
-    Raises:
-        UserError: the run has no summary yet.
     """
-    try:
-        summary = json.loads(folder.summary.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{folder.path} has no summary.json yet: the run has not ended") from None
     progress = _read_progress(folder)
     video = folder.video.exists()
     page = Template((files("backflip") / "report.html").read_text())

@@ -104,6 +104,8 @@ def create_run_folder(config: TrainConfig) -> RunFolder:
         write_whole(folder.path / _ID, f"{name}-{secrets.token_hex(4)}\n")
         folder.write_config(config)
     except FileExistsError:
+        if not config.out.is_dir():
+            raise UserError(f"cannot write the run's folder {folder.path}: {config.out} is a file") from None
         raise UserError(
             f"{folder.path} exists already; choose another --name, or go on with `backflip resume {folder.path}`"
         ) from None

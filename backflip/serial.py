@@ -13,7 +13,7 @@ import numpy as np
 from actors.worker import Worker, WorkerSpec
 from backflip.config import TrainConfig
 from backflip.run_folder import RunFolder
-from backflip.system import Facts, Store, open_store, worker_specs
+from backflip.system import Facts, Store, open_store, reward_config, worker_specs
 from contracts.rollout import Rollout
 from contracts.spaces import Spaces
 from labeling_gateway.client import GatewayClient
@@ -57,7 +57,7 @@ class SerialSystem:
         self._model = RewardModel(
             config.reward_model.members, spaces.observation_size, spaces.action.size, folder.reward_model
         )
-        self._trainer = Trainer(config.reward_model, self._client, self._model, config.seed)
+        self._trainer = Trainer(reward_config(config), self._client, self._model, config.seed)
         gateway_config = GatewayConfig(run=folder.run, reward_address="", seed=config.seed, labels=config.labels)
         self._gateway = Gateway(gateway_config, self._client, self._member_reward)
         scripted = config.labels.source == "scripted"

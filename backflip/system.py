@@ -17,6 +17,7 @@ from backflip.run_folder import RunFolder
 from labeling_gateway.embedded import EmbeddedStore, start_embedded
 from labeling_gateway.store import StoreError, connect
 from learner.loop import Progress, RolloutSource
+from reward_service.config import RewardConfig
 
 _WORLD_SEEDS = 1_000  # seeds an actor has to itself, so that no two groups of worlds share one
 _SEED_BLOCKS = 2_000_000  # EnvPool's seeds are 32-bit
@@ -69,13 +70,23 @@ def open_store(folder: RunFolder) -> Store:
     Raises:
         UserError: the server does not answer, or cannot be started.
     """
+    require_store()
+    url = os.environ.get("REDIS_URL", "")
+    if url:
+        return Store(url, None)
+    try:
+        embedded = start_embedded(folder.store)
+        return Store(embedded.url, embedded)
+    except StoreError as error:
+        raise UserError(str(error)) from None
+
+
+def require_store() -> None:
+    """Before anything is made: raises UserError where ``REDIS_URL`` names a store that does not answer."""
     url = os.environ.get("REDIS_URL", "")
     try:
         if url:
             connect(url, patient=False).close()
-            return Store(url, None)
-        embedded = start_embedded(folder.store)
-        return Store(embedded.url, embedded)
     except StoreError as error:
         raise UserError(str(error)) from None
 
@@ -91,6 +102,12 @@ def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simula
         return make_simulator(config.engine, config.task, worlds=worlds, seed=seed, threads=threads, stagger=False)
     except (ValueError, ImportError) as error:
         raise UserError(str(error)) from None
+
+
+def reward_config(config: TrainConfig) -> RewardConfig:
+    """The ensemble's config, with a first fit that does not wait for more answers than are asked up front."""
+    upfront = max(1, round(config.labels.questions * config.labels.upfront))
+    return replace(config.reward_model, first_fit=min(config.reward_model.first_fit, upfront))
 
 
 def worker_specs(config: TrainConfig, *, threads: int | None = None) -> list[WorkerSpec]:

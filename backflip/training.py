@@ -28,7 +28,7 @@ from backflip.recorder import Recorder, Snapshot, last_snapshot
 from backflip.report import write_report
 from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
 from backflip.showing import draw_run
-from backflip.system import System, probe_task
+from backflip.system import System, probe_task, require_store
 from labeling_gateway.store import StoreError
 from learner.checkpoint import load_checkpoint, save_checkpoint
 from learner.loop import Progress, learn
@@ -67,6 +67,8 @@ def train(config: TrainConfig, *, command: str | None = None) -> Run:
     """
     simulator = probe_task(config)  # an unknown task must not leave a folder behind
     simulator.close()
+    if config.needs_labels:
+        require_store()
     return _run(config, create_run_folder(config), command)
 
 
@@ -174,8 +176,8 @@ def _finish(
         evaluation = evaluate(ppo.policy, simulator)
         summary = _summary(config, progress, last, evaluation, simulator.odometer_name, command)
         draw_run(folder, config, simulator, evaluation, display)
+        write_report(folder, summary)
         folder.write_json(folder.summary, summary)
-        write_report(folder)
     except KeyboardInterrupt:
         raise Interrupted(folder) from None
     for name, value in evaluation.metrics.items():

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 import torch
 
@@ -26,7 +27,8 @@ _RETRY_SECONDS = 2.0
 
 def follow(config: RewardServiceConfig, model: RewardModel, told: threading.Event) -> None:
     """Fits the model to the run's labels until told to end; waits for a store that is away."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+    with suppress(PermissionError):  # nicer than that already
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
     trainer: Trainer | None = None
     waiting = False
     while not told.is_set():

@@ -54,7 +54,7 @@ def serve(config: RewardServiceConfig, model: RewardModel) -> Serving:
     """
     host = _host(config.address)
     if not config.allow_remote and not _is_loopback(host):
-        raise ValueError(f"{config.address} is reachable from other machines; set allow_remote to listen on it")
+        raise ValueError(f"{config.address} is reachable from other machines; say --allow-remote to listen on it")
     server = grpc.server(
         futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix="reward-rpc"),
         options=[*protocol.MESSAGE_OPTIONS, ("grpc.so_reuseport", 0)],
