@@ -92,12 +92,11 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
         finally:
             system.stop()
     hopper = {name: round(median(values), 1) for name, values in sorted(rates.items())}
-    kept = median(t / s for t, s in zip(rates["training"], rates["simulator"], strict=True))
-    slowed = median(t / q for t, q in zip(rates["training"], rates["training_no_answers"], strict=True))
+    hopper["kept"] = round(hopper["training"] / hopper["simulator"], 3)
     say("scoring slabs in process and over gRPC")
     return {
-        "hopper": hopper | {"kept": round(kept, 3), "kept_with_answers": round(slowed, 3)},
-        "scoring": measure_scoring(rounds=rounds),
+        "hopper": hopper,
+        "scoring": measure_scoring(),
         "versions": package_versions(),
     }
 
