@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from actors.worker import ActorFailed, Worker, WorkerSpec
 from contracts import log as log_setup
@@ -30,6 +30,7 @@ log = logging.getLogger("backflip.actors")
 _RETRY_SECONDS = 0.5
 _POLL_SECONDS = 0.2
 _AFTER_DEATH_SECONDS = 1.0
+_START_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class RolloutActor:
     """A `Worker` with an address. Runs its slabs on one thread and answers `status` on another."""
 
     def __init__(self, spec: WorkerSpec, services: ServiceAddresses) -> None:
-        log_setup.setup(f"actor-{spec.number}")
+        file = spec.log_file if spec.log_file and spec.log_file.parent.is_dir() else None  # else another machine's
+        log_setup.setup(f"actor-{spec.number}", file=file)
         torch.set_num_threads(1)
         if ray.get_runtime_context().was_current_actor_reconstructed:
             # Not the same episodes over again.
@@ -140,10 +142,12 @@ class ActorPool:
         """How often an actor's process ended and was restarted."""
         return self._deaths
 
-    def wait_ready(self) -> None:
-        """Raises ActorFailed where an actor cannot start."""
+    def wait_ready(self, timeout: float = _START_SECONDS) -> None:
+        """Raises ActorFailed where an actor cannot start, or does not within ``timeout`` seconds."""
         try:
-            ray.get([actor.status.remote() for actor in self._actors])
+            ray.get([actor.status.remote() for actor in self._actors], timeout=timeout)
+        except GetTimeoutError:
+            raise ActorFailed(f"not every one of {len(self._actors)} was up after {timeout:.0f} s") from None
         except (RayActorError, RayTaskError) as error:
             raise ActorFailed(_reason(error)) from None
         self._thread.start()
@@ -167,13 +171,15 @@ class ActorPool:
         """The next slabs, in the order they came: half as many as there are actors, so that lag stays small.
 
         Raises:
-            ActorFailed: an actor's code raised.
+            ActorFailed: an actor's code raised, or work can be handed out no more.
         """
         wanted = max(1, len(self._actors) // 2)
         with self._changed:
             self._changed.wait_for(lambda: self._failure or self._closed or len(self._ready) >= wanted, timeout=1.0)
             if self._failure:
                 raise self._failure
+            if not self._closed and not self._thread.is_alive():
+                raise ActorFailed("nobody hands out work to the actors any more")
             if len(self._ready) < wanted:
                 return []
             slabs = [self._ready.popleft() for _ in range(wanted)]
@@ -190,6 +196,18 @@ class ActorPool:
             ray.kill(actor)
 
     def _keep_busy(self) -> None:
+        try:
+            self._hand_out()
+        except Exception as error:  # who collects is told; a thread that dies silently would let it wait for ever
+            log.exception("no more work is handed out")
+            self._fail(ActorFailed(f"work cannot be handed out to the actors: {_reason(error)}"))
+
+    def _fail(self, error: ActorFailed) -> None:
+        with self._changed:
+            self._failure = error
+            self._changed.notify_all()
+
+    def _hand_out(self) -> None:
         in_flight: dict[Any, int] = {}
         resting: dict[int, float] = {}  # actors that died, and when to call them again
         down: set[int] = set()  # of those, which have not answered since
@@ -212,9 +230,7 @@ class ActorPool:
                 except Exception as error:
                     if not isinstance(error, RayActorError) or error.actor_init_failed:
                         # Whatever the actor's code raised ends the run, in one line.
-                        with self._changed:
-                            self._failure = ActorFailed(f"actor {index}: {_reason(error)}")
-                            self._changed.notify_all()
+                        self._fail(ActorFailed(f"actor {index}: {_reason(error)}"))
                         return
                     resting[index] = time.monotonic() + _AFTER_DEATH_SECONDS
                     if index not in down:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class WorkerSpec:
     clip_steps: int
     seed: int
     number: int = 0
+    log_file: Path | None = None  # of an actor that is a process of its own
 
 
 class Worker:

@@ -8,7 +8,7 @@ print(run.summary["metrics"])
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,21 @@ def train(job: str | TrainConfig, **changes: Any) -> Run:
     config = preset(job) if isinstance(job, str) else job
     if "out" in changes:
         changes["out"] = Path(changes["out"])
-    return run_training(replace(config, **changes), command=f"backflip.train({config.preset!r}, {changes})")
+    config = replace(config, **changes)
+    return run_training(config, command=_as_call(config))
+
+
+def _as_call(config: TrainConfig) -> str:
+    """The call of `train` that makes this job again, with all that it has apart from its preset."""
+    from backflip.presets import PRESETS
+
+    if config.preset not in PRESETS:
+        return f"backflip.train({config!r})"
+    usual = PRESETS[config.preset].config
+    settings = {field.name: getattr(config, field.name) for field in fields(config)}
+    changed = {name: value for name, value in settings.items() if value != getattr(usual, name)}
+    words = [f"{name}={(str(value) if isinstance(value, Path) else value)!r}" for name, value in changed.items()]
+    return f"backflip.train({', '.join([repr(config.preset), *words])})"
 
 
 def resume(run: str | Path, *, steps: int | None = None) -> Run:

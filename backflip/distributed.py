@@ -6,11 +6,10 @@ import json
 import logging
 import os
 import signal
-import socket
 import threading
 import time
-from contextlib import suppress
-from dataclasses import asdict
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,15 @@ from actors.ray_pool import ActorPool, ServiceAddresses
 from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.errors import UserError
-from backflip.run_folder import RunFolder, write_whole
+from backflip.run_folder import RunFolder
 from backflip.supervisor import Part, Supervisor
 from backflip.system import Facts, open_store, reward_config, worker_specs
 from contracts.clip import Scene
+from contracts.files import write_whole
 from contracts.spaces import Spaces
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig, TeacherConfig
+from labeling_gateway.embedded import free_port
 from labeling_gateway.store import StoreError
 from learner.loop import Progress
 from reward_service.client import RewardClient, RewardServiceUnavailable
@@ -48,22 +49,30 @@ class DistributedSystem:
         UserError: a part could not be started; those that were are stopped again.
     """
 
-    def __init__(self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene) -> None:
+    def __init__(
+        self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene, resumed_at: int = 0
+    ) -> None:
         self._supervisor = Supervisor()
         self._store = None
         self._gateway: GatewayClient | None = None
         self._reward: RewardClient | None = None
         self._pool: ActorPool | None = None
         self._facts = Facts()
+        self._started_ray = False
         self._progress_from = 0.0
         self._stopping = threading.Event()
         self._listening: threading.Thread | None = None
         try:
             services = self._start_services(config, folder, spaces, scene)
+            self._started_ray = not ray.is_initialized()
             _start_ray()
-            self._pool = self.source = ActorPool(worker_specs(config), services)
+            logs = folder.logs.resolve()  # Ray's processes may be elsewhere
+            specs = worker_specs(config, resumed_at=resumed_at)
+            specs = [replace(spec, log_file=logs / f"actor-{spec.number}.log") for spec in specs]
+            self._pool = self.source = ActorPool(specs, services)
             self._pool.wait_ready()
             self._supervisor.wait_up()
+            self._hear_services(self._facts)  # a resume begins with what it had
         except ActorFailed as error:
             self.stop()
             raise UserError(f"the actors did not start: {error}") from error
@@ -92,17 +101,18 @@ class DistributedSystem:
 
     def stop(self) -> None:
         self._stopping.set()
-        if self._listening is not None:
-            self._listening.join()  # a call to Ray after its end would start it anew
-        if self._pool is not None:
-            self._pool.close()
-        ray.shutdown()
-        self._supervisor.stop()
-        if self._gateway is not None:
-            with suppress(StoreError):  # nobody answers any more: this is what the run has used
-                self._facts.labels_used = self._gateway.counts().used
-        if self._store is not None:
-            self._store.stop()
+        with ExitStack() as last_first:  # whatever goes wrong on the way, the others are stopped too
+            if self._store is not None:
+                last_first.callback(self._store.stop)
+            last_first.callback(self._count_used)
+            last_first.callback(self._supervisor.stop)
+            last_first.callback(lambda: self._hear_services(self._facts))
+            if self._started_ray:
+                last_first.callback(ray.shutdown)
+            if self._pool is not None:
+                last_first.callback(self._pool.close)
+            if self._listening is not None:
+                last_first.callback(self._listening.join)  # a call to Ray after its end would start it anew
 
     def _start_services(self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene) -> ServiceAddresses:
         if not config.needs_labels:
@@ -112,7 +122,7 @@ class DistributedSystem:
             self._supervisor.adopt("label store", self._store.embedded.alive, self._store.embedded.restart)
         self._gateway = GatewayClient(self._store.url, folder.run)
         self._gateway.put_scene(scene)
-        address = f"127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{free_port()}"
         self._reward = RewardClient(address)
         secret = {"BACKFLIP_STORE_URL": self._store.url, "OMP_NUM_THREADS": "1"}
         reward = RewardServiceConfig(
@@ -143,17 +153,31 @@ class DistributedSystem:
     def _listen(self) -> None:
         """Gathers the facts beside the training, which never waits for them."""
         while not self._stopping.wait(_FACTS_SECONDS):
-            facts = Facts(self._facts.labels_used, self._facts.reward_version, self._facts.held_out_accuracy)
-            assert self._pool is not None
-            for number, status in enumerate(self._pool.statuses()):
-                facts.doing[f"actor {number}"] = status
-            if self._gateway is not None and self._reward is not None:
-                self._hear_services(facts, self._gateway, self._reward)
-            for name in self._supervisor.down():
-                facts.doing[name] = "down, restarting"
-            self._facts = facts
+            try:
+                self._facts = self._gather()
+            except Exception:  # whoever watches keeps what was heard last; the next look may go well
+                log.exception("the parts cannot be asked what they do")
 
-    def _hear_services(self, facts: Facts, gateway: GatewayClient, reward: RewardClient) -> None:
+    def _gather(self) -> Facts:
+        facts = Facts(self._facts.labels_used, self._facts.reward_version, self._facts.held_out_accuracy)
+        assert self._pool is not None
+        for number, status in enumerate(self._pool.statuses()):
+            facts.doing[f"actor {number}"] = status
+        self._hear_services(facts)
+        for name in self._supervisor.down():
+            facts.doing[name] = "down, restarting"
+        return facts
+
+    def _count_used(self) -> None:
+        """Once nobody answers any more: this is what the run has used."""
+        if self._gateway is not None:
+            with suppress(StoreError):
+                self._facts.labels_used = self._gateway.counts().used
+
+    def _hear_services(self, facts: Facts) -> None:
+        gateway, reward = self._gateway, self._reward
+        if gateway is None or reward is None:
+            return
         try:
             counts = gateway.counts()
             facts.labels_used = counts.used
@@ -190,12 +214,6 @@ def _start_ray() -> None:
     ray_worker._worker_logs_enabled = False  # raylets' remarks would go to standard output; ours are in the log
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler ends the process, nothing saved
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _answers(client: RewardClient) -> bool:

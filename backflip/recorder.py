@@ -6,7 +6,7 @@ import json
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 
 from torch.utils.tensorboard import SummaryWriter
@@ -14,6 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from backflip.config import TrainConfig
 from backflip.run_folder import RunFolder
 from backflip.system import Facts
+from contracts.files import write_whole
 from contracts.rollout import Episode
 from learner.loop import Progress
 
@@ -65,8 +66,15 @@ class Recorder:
         self.last = self._snapshot(progress, 0, Facts())
 
     def __enter__(self) -> Recorder:
+        resumed = self._folder.progress.exists()
+        if resumed:
+            _forget_after(self._folder, self._steps_before)
+            before = last_snapshot(self._folder)
+            if before is not None:  # until something new is heard, what was known still holds
+                self.last = replace(before, total_steps=self._config.steps)
         self._file = self._folder.progress.open("a")
-        self._events = SummaryWriter(str(self._folder.tensorboard))
+        purge_step = self._steps_before + 1 if resumed else None
+        self._events = SummaryWriter(str(self._folder.tensorboard), purge_step=purge_step)
         self._started = time.monotonic()
         return self
 
@@ -119,6 +127,16 @@ class Recorder:
         for name, value in values.items():
             if value is not None:
                 self._events.add_scalar(name, value, self.last.env_steps)
+
+
+def _forget_after(folder: RunFolder, env_steps: int) -> None:
+    """A run that was killed goes on from its checkpoint: what it had noted since, it will do over again."""
+    kept: list[str] = []
+    for line in folder.progress.read_text().splitlines():
+        with suppress(ValueError):
+            if json.loads(line)["env_steps"] <= env_steps:
+                kept.append(line + "\n")
+    write_whole(folder.progress, "".join(kept))
 
 
 def last_snapshot(folder: RunFolder) -> Snapshot | None:

@@ -10,7 +10,8 @@ from string import Template
 from typing import Any
 
 from backflip.charts import Chart, Line, percent, plain
-from backflip.run_folder import RunFolder, write_whole
+from backflip.run_folder import RunFolder
+from contracts.files import write_whole
 
 _MISSING = "–"
 

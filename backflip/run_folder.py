@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from backflip.config import TrainConfig
 from backflip.errors import UserError
+from contracts.files import write_whole
 
 _ID = "run_id"
+_COMMAND = "command"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,30 @@ class RunFolder:
             return (self.path / _ID).read_text().strip()
         except FileNotFoundError:
             return self.path.name
+
+    @property
+    def command(self) -> str | None:
+        """What the run was started with, a resume aside; None where nobody noted it."""
+        try:
+            return (self.path / _COMMAND).read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    def note_command(self, command: str) -> None:
+        write_whole(self.path / _COMMAND, command + "\n")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """One learner at a time: two would write over each other's work. Raises UserError where another has it."""
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with this process, however it ends
+            except BlockingIOError:
+                raise UserError(f"{self.path} is being trained by another process; stop that one first") from None
+            yield
+        finally:
+            os.close(handle)
 
     @property
     def config(self) -> Path:
@@ -119,13 +148,3 @@ def open_run_folder(path: Path) -> RunFolder:
     folder = RunFolder(path.resolve())
     folder.read_config()
     return folder
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Beside first, then renamed: a reader sees the old file or the new one, never a part."""
-    beside = path.with_name(path.name + ".partial")
-    with beside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

@@ -32,9 +32,9 @@ class SerialSystem:
     It is its own rollout source: the actors' workers give a slab each in turn.
     """
 
-    def __init__(self, config: TrainConfig, folder: RunFolder, spaces: Spaces) -> None:
+    def __init__(self, config: TrainConfig, folder: RunFolder, spaces: Spaces, resumed_at: int = 0) -> None:
         self.source = self
-        specs = worker_specs(config, threads=os.cpu_count() or 1)
+        specs = worker_specs(config, resumed_at=resumed_at, threads=os.cpu_count() or 1)
         self._snapshot: PolicySnapshot | None = None
         self._facts = Facts(doing={"everything": "in this process"})
         self._workers: deque[Worker] = deque()

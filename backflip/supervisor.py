@@ -55,7 +55,8 @@ class Part:
             )
 
     def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        process = self.process  # the watching thread may take it away meanwhile
+        return process is not None and process.poll() is None
 
     def last_words(self) -> str:
         """The end of its log, for an error message."""
@@ -99,7 +100,8 @@ class Supervisor:
         self._thread.start()
 
     def process_ids(self) -> dict[str, int]:
-        return {part.name: part.process.pid for part in self._parts if part.process is not None}
+        found = {part.name: part.process for part in self._parts}
+        return {name: process.pid for name, process in found.items() if process is not None}
 
     def down(self) -> list[str]:
         """Names of the parts that are not running just now."""

@@ -14,10 +14,12 @@ from actors.worker import WorkerSpec
 from backflip.config import TrainConfig
 from backflip.errors import UserError
 from backflip.run_folder import RunFolder
+from labeling_gateway.client import GatewayClient
 from labeling_gateway.embedded import EmbeddedStore, start_embedded
 from labeling_gateway.store import StoreError, connect
 from learner.loop import Progress, RolloutSource
 from reward_service.config import RewardConfig
+from reward_service.versions import newest_version
 
 _WORLD_SEEDS = 1_000  # seeds an actor has to itself, so that no two groups of worlds share one
 _SEED_BLOCKS = 2_000_000  # EnvPool's seeds are 32-bit
@@ -68,25 +70,53 @@ def open_store(folder: RunFolder) -> Store:
     """``REDIS_URL`` if set, else an embedded Valkey in the run's folder.
 
     Raises:
-        UserError: the server does not answer, or cannot be started.
+        UserError: the server does not answer, cannot keep labels or be started, or lacks this run's answers.
     """
     require_store()
     url = os.environ.get("REDIS_URL", "")
-    if url:
-        return Store(url, None)
     try:
-        embedded = start_embedded(folder.store)
-        return Store(embedded.url, embedded)
+        embedded = None if url else start_embedded(folder.store)
+        store = Store(url if embedded is None else embedded.url, embedded)
+        try:
+            _require_answers(store, folder)
+        except BaseException:
+            store.stop()
+            raise
     except StoreError as error:
         raise UserError(str(error)) from None
+    return store
+
+
+def _require_answers(store: Store, folder: RunFolder) -> None:
+    """A resume goes on with the answers it had: with another store, nothing would say that they are gone."""
+    fitted = newest_version(folder.reward_model).report
+    client = GatewayClient(store.url, folder.run)
+    try:
+        counts = client.counts()
+    finally:
+        client.close()
+    if counts.used + counts.later < fitted.answers:
+        raise UserError(
+            f"the label store holds {counts.used + counts.later} answers of {folder.path}, and its reward model was "
+            f"fitted to {fitted.answers}: it is not this run's store; resume with the REDIS_URL it was trained with"
+        )
 
 
 def require_store() -> None:
-    """Before anything is made: raises UserError where ``REDIS_URL`` names a store that does not answer."""
+    """Before anything is made: raises UserError where ``REDIS_URL`` names a store that cannot be used.
+
+    It must answer, and promise that what it acknowledged is on disk.
+    """
     url = os.environ.get("REDIS_URL", "")
+    if not url:
+        return
     try:
-        if url:
-            connect(url, patient=False).close()
+        connect(url, patient=False).close()  # one that is not there is not waited for
+        client = GatewayClient(url, "")
+        try:
+            client.require_durable()
+        finally:
+            client.close()
     except StoreError as error:
         raise UserError(str(error)) from None
 
@@ -110,10 +140,16 @@ def reward_config(config: TrainConfig) -> RewardConfig:
     return replace(config.reward_model, first_fit=min(config.reward_model.first_fit, upfront))
 
 
-def worker_specs(config: TrainConfig, *, threads: int | None = None) -> list[WorkerSpec]:
-    """One spec an actor, each with seeds of its own; ``threads`` overrides how many each simulates on."""
+def worker_specs(config: TrainConfig, *, resumed_at: int = 0, threads: int | None = None) -> list[WorkerSpec]:
+    """One spec an actor, each with seeds of its own.
+
+    Args:
+        resumed_at: steps that the run has done already, so that it does not see the same worlds over again.
+        threads: overrides how many each simulates on.
+    """
     actors = config.actors if threads is None else replace(config.actors, threads=threads)
-    seeds = np.random.SeedSequence(config.seed).generate_state(actors.count)
+    entropy = [config.seed, resumed_at] if resumed_at else config.seed
+    seeds = np.random.SeedSequence(entropy).generate_state(actors.count)
     return [
         WorkerSpec(
             engine=config.engine,

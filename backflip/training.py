@@ -69,7 +69,10 @@ def train(config: TrainConfig, *, command: str | None = None) -> Run:
     simulator.close()
     if config.needs_labels:
         require_store()
-    return _run(config, create_run_folder(config), command)
+    folder = create_run_folder(config)
+    folder.note_command(command or shlex.join(sys.argv))
+    with folder.held():
+        return _run(config, folder)
 
 
 def resume(path: Path, *, steps: int | None = None, command: str | None = None) -> Run:
@@ -81,10 +84,13 @@ def resume(path: Path, *, steps: int | None = None, command: str | None = None) 
             config = replace(config, steps=steps)
         except ValueError as error:
             raise UserError(str(error)) from None
-    return _run(config, folder, command)
+    if folder.command is None:
+        folder.note_command(command or shlex.join(sys.argv))
+    with folder.held():
+        return _run(config, folder)
 
 
-def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
+def _run(config: TrainConfig, folder: RunFolder) -> Run:
     torch.set_num_threads(1)  # beside simulators on the same cores, one beats more
     started = time.monotonic()
     simulator = probe_task(config)
@@ -96,13 +102,16 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
         if folder.summary.exists() or last is None:
             raise UserError(f"{folder.path} has done its {progress.env_steps:,} steps; give more with --steps")
         # It was stopped between its last step and its summary.
-        return _finish(config, folder, ppo, progress, last, display, command)
-    folder.write_config(config)
-    folder.summary.unlink(missing_ok=True)  # until it is complete again
+        return _finish(config, folder, ppo, progress, last, display)
     with _stop_on_signals() as stopped:
         display.say(f"starting {config.preset} in {folder.path}")
-        system = _open_system(config, folder, simulator)
         try:
+            system = _open_system(config, folder, simulator, progress.env_steps)
+        except StoreError as error:
+            raise UserError(str(error)) from None
+        try:
+            folder.write_config(config)
+            folder.summary.unlink(missing_ok=True)  # until it is complete again
             display.say(f"all parts are up after {time.monotonic() - started:.0f} s")
             with display, Recorder(folder, config, simulator.control_timestep, progress) as recorder:
                 _learn(ppo, system, progress, config, folder, display, recorder, stopped)
@@ -121,7 +130,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
         reward_model_version=facts.reward_version,
         reward_model_accuracy=facts.held_out_accuracy,
     )
-    return _finish(config, folder, ppo, progress, last, display, command)
+    return _finish(config, folder, ppo, progress, last, display)
 
 
 def _restore(folder: RunFolder, ppo: PPO) -> Progress:
@@ -167,14 +176,13 @@ def _finish(
     progress: Progress,
     last: Snapshot,
     display: Display,
-    command: str | None,
 ) -> Run:
     """Measure, draw, report; `summary.json` comes when all it speaks of is there."""
     try:
         display.say(f"measuring the policy over {EVALUATION_EPISODES} episodes")
         simulator = probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)
         evaluation = evaluate(ppo.policy, simulator)
-        summary = _summary(config, progress, last, evaluation, simulator.odometer_name, command)
+        summary = _summary(config, progress, last, evaluation, simulator.odometer_name, folder.command)
         draw_run(folder, config, simulator, evaluation, display)
         write_report(folder, summary)
         folder.write_json(folder.summary, summary)
@@ -215,7 +223,7 @@ def _summary(
         "evaluation_episodes": evaluation.episodes,
         "odometer_name": odometer_name,
         "versions": package_versions(),
-        "command": command or shlex.join(sys.argv),
+        "command": command,
     }
 
 
@@ -224,15 +232,15 @@ def package_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
-def _open_system(config: TrainConfig, folder: RunFolder, simulator: Simulator) -> System:
+def _open_system(config: TrainConfig, folder: RunFolder, simulator: Simulator, resumed_at: int) -> System:
     # Ray and torch's own threads take seconds to import: only what is asked for.
     if config.serial:
         from backflip.serial import SerialSystem
 
-        return SerialSystem(config, folder, simulator.spaces)
+        return SerialSystem(config, folder, simulator.spaces, resumed_at)
     from backflip.distributed import DistributedSystem
 
-    return DistributedSystem(config, folder, simulator.spaces, simulator.scene)
+    return DistributedSystem(config, folder, simulator.spaces, simulator.scene, resumed_at)
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def start_embedded(directory: Path, port: int | None = None) -> EmbeddedStore:
     if port is not None:
         return EmbeddedStore(directory, port, password, *_launch(directory, port, password))
     for _ in range(_PORT_TRIES):
-        port = _free_port()
+        port = free_port()
         try:
             return EmbeddedStore(directory, port, password, *_launch(directory, port, password))
         except _PortTakenError:  # by somebody else between the asking and the starting
@@ -205,7 +205,8 @@ def _await_ready(process: subprocess.Popen[bytes], directory: Path, port: int, p
     raise StoreError(f"the label store in {directory} was not ready after {START_SECONDS:.0f} s; see its store.log")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of 127.0.0.1 that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

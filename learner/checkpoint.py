@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from contracts.encoding import pack, require_schema, unpack
+from contracts.files import write_whole
 from learner.loop import Progress
 from learner.policy import PolicySnapshot
 from learner.ppo import PPO
@@ -16,7 +16,7 @@ SCHEMA = 1
 
 
 def save_checkpoint(path: Path, ppo: PPO, progress: Progress) -> None:
-    """Written beside and renamed, so that ``path`` is always a whole checkpoint."""
+    """``path`` is always a whole checkpoint: this one, or the one before."""
     header = {
         "kind": "learner",
         "schema": SCHEMA,
@@ -27,13 +27,7 @@ def save_checkpoint(path: Path, ppo: PPO, progress: Progress) -> None:
         "dropped_slabs": progress.dropped_slabs,
         "wall_seconds": progress.wall_seconds,
     }
-    data = pack(header, {"policy": ppo.snapshot().flat} | ppo.optimiser_state())
-    beside = path.with_suffix(".partial")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_whole(path, pack(header, {"policy": ppo.snapshot().flat} | ppo.optimiser_state()))
 
 
 def load_checkpoint(path: Path, ppo: PPO) -> Progress:
@@ -48,6 +42,7 @@ def load_checkpoint(path: Path, ppo: PPO) -> Progress:
     ppo.policy.load(PolicySnapshot(header["version"], arrays.pop("policy")))
     ppo.version = header["version"]
     ppo.load_optimiser_state(arrays)
+    ppo.shuffle_anew()
     return Progress(
         env_steps=header["env_steps"],
         updates=header["updates"],

@@ -85,6 +85,7 @@ class PPO:
         self.config = config
         self.policy = Policy(spec)
         self.version = 0
+        self._seed = seed
         self._generator = torch.Generator().manual_seed(seed)
         acting = [p for p in (*self.policy.actor.parameters(), self.policy.log_std) if p.requires_grad]
         judging = list(self.policy.critic.parameters())
@@ -106,16 +107,28 @@ class PPO:
             done: share of the run that is over, in [0, 1].
 
         Raises:
-            FloatingPointError: the loss is not finite; the policy is left as it was.
+            FloatingPointError: something was not finite; policy and optimiser are as they were before.
         """
+        policy = self.snapshot()
+        optimiser = {name: value.copy() for name, value in self.optimiser_state().items()}
         for group in self._optimiser.param_groups:
             group["lr"] = self.config.learning_rate * (1.0 - 0.9 * done)
-        stats = self._optimise(_join([self._prepare(rollout) for rollout in rollouts]))
+        stats, sound = self._optimise(_join([self._prepare(rollout) for rollout in rollouts]))
         stats.lag = float(np.mean([self.lag(rollout) for rollout in rollouts]))
         # Only now: the slabs were sampled, and learnt from, under the statistics of their version.
         self.policy.observe(torch.cat([_tensor(r.observation[r.valid]) for r in rollouts]))
+        if not (sound and np.isfinite(self.snapshot().flat).all()):
+            self.policy.load(policy)
+            self.load_optimiser_state(optimiser)
+            raise FloatingPointError(f"loss is not finite in the update after policy version {self.version}")
         self.version += 1
         return stats
+
+    def shuffle_anew(self) -> None:
+        """For a resume: not the minibatches of the run's first updates over again."""
+        if self.version:
+            seed = np.random.SeedSequence([self._seed, self.version]).generate_state(1)[0]
+            self._generator.manual_seed(int(seed))
 
     def optimiser_state(self) -> dict[str, np.ndarray]:
         """Adam's moments and step counts by parameter number, for a checkpoint; empty before the first update."""
@@ -164,11 +177,12 @@ class PPO:
             value_target=(advantage + value).flatten()[kept],
         )
 
-    def _optimise(self, batch: Batch) -> UpdateStats:
+    def _optimise(self, batch: Batch) -> tuple[UpdateStats, bool]:
+        """All the gradient steps, and whether every loss and gradient of them was finite."""
         config = self.config
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
         totals = torch.zeros(5)
-        before = self.snapshot()
+        health = torch.zeros(())  # once not finite it stays so: looked at once, after the last step
         for _ in range(config.epochs):
             order = torch.randperm(len(advantage), generator=self._generator)
             for rows in order.tensor_split(config.minibatches):
@@ -183,18 +197,16 @@ class PPO:
                 loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * mean_entropy
                 self._optimiser.zero_grad(set_to_none=True)
                 loss.backward()
+                health += loss.detach()
                 for parameters in self._clipped_together:
-                    torch.nn.utils.clip_grad_norm_(parameters, config.max_gradient)
+                    health += torch.nn.utils.clip_grad_norm_(parameters, config.max_gradient)
                 self._optimiser.step()
                 with torch.no_grad():
                     divergence = (ratio - 1 - log_ratio).mean()
                     beyond = ((ratio - 1).abs() > config.clip).float().mean()
                     totals += torch.stack((policy_loss, value_loss, mean_entropy, divergence, beyond))
         means = (totals / (config.epochs * config.minibatches)).tolist()
-        if not np.isfinite(means).all():
-            self.policy.load(before)
-            raise FloatingPointError(f"loss is not finite in the update after policy version {self.version}")
-        return UpdateStats(*means)
+        return UpdateStats(*means), bool(health.isfinite())
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -102,15 +102,15 @@ class Comparisons:
             return
         row = self._index.get(label.query)
         if row is None:
-            row = self._add_query(log.query(label.query), log)
+            row = self._add_query(label.query, log)
         if row is not None:
             self._rows[offset] = (row, target)
 
-    def _add_query(self, query: Query, log: LabelReader) -> int | None:
+    def _add_query(self, id: str, log: LabelReader) -> int | None:
         try:
-            clips = [np.concatenate([clip.observation, clip.action], axis=1) for clip in log.clips(query)]
+            clips = [np.concatenate([clip.observation, clip.action], axis=1) for clip in log.clips(log.query(id))]
         except LookupError as error:
-            logger.error("the answers to query %s are left out: %s", query.id, error)
+            logger.error("the answers to query %s are left out: %s", id, error)
             return None
         steps = self.clip_steps or len(clips[0])
         wanted = (steps, self._input_size)
@@ -118,7 +118,7 @@ class Comparisons:
         if found != [wanted, wanted] or not all(np.isfinite(clip).all() for clip in clips):
             logger.warning(
                 "the answers to query %s are left out: its clips are %s, this run's are %s and finite",
-                query.id, found, wanted,
+                id, found, wanted,
             )  # fmt: skip
             return None
         row = len(self._index)
@@ -128,9 +128,9 @@ class Comparisons:
         self._inputs[row] = pair
         wide = pair.astype(np.float64)
         self._moments[row] = wide.mean(axis=(0, 1)), (wide**2).mean(axis=(0, 1))
-        self._bootstrap[row] = bootstrap_counts(query.id, self._members, self._seed)
-        self._held_out[row] = is_held_out(query.id)
-        self._index[query.id] = row
+        self._bootstrap[row] = bootstrap_counts(id, self._members, self._seed)
+        self._held_out[row] = is_held_out(id)
+        self._index[id] = row
         return row
 
     def _grow(self, capacity: int, steps: int) -> None:

@@ -52,6 +52,7 @@ def fit(
 
     Raises:
         ValueError: there is no usable answer outside the held-out split.
+        FloatingPointError: the fit left the finite numbers.
     """
     started = time.perf_counter()
     queries, targets = data.rows(held_out=False)
@@ -109,7 +110,10 @@ def fit(
         held_out_accuracy=held_out.accuracy,
         seconds=time.perf_counter() - started,
     )
-    return Ensemble(fitted, input_mean, input_scale, output_mean, output_scale), report
+    whole = Ensemble(fitted, input_mean, input_scale, output_mean, output_scale)
+    if not all(np.isfinite(array).all() for array in (*whole.arrays().values(), transitions.numpy())):
+        raise FloatingPointError(f"the fit of reward version {version} from {data.labels} answers is not finite")
+    return whole, report
 
 
 def next_weight_decay(report: FitReport, config: RewardConfig) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from labeling_gateway.client import StoreError
 from reward_service.config import RewardConfig
 from reward_service.dataset import Comparisons, LabelReader
 from reward_service.ensemble import Ensemble
@@ -38,6 +39,7 @@ class Trainer:
         self._patience = patience
         self._data = Comparisons(config.members, model.observation_size + model.action_size, seed)
         self._waiting_since: float | None = None
+        self._failed_at = -1  # answers that a fit went wrong with: only others are worth another try
 
     @property
     def status(self) -> FitReport:
@@ -45,9 +47,18 @@ class Trainer:
         return self._model.newest.report
 
     def poll(self) -> bool:
-        """Takes in new labels; fits and publishes a version if one is due, and says whether it did."""
+        """Takes in new labels; fits and publishes a version if one is due, and says whether it did.
+
+        Raises:
+            StoreError: the log is not the one that the newest version was fitted to.
+        """
         self._data.follow(self._log)
         fresh = self._data.answers - self.status.answers
+        if fresh < 0:
+            raise StoreError(
+                f"the label store is not this run's: reward version {self.status.version} was fitted to "
+                f"{self.status.answers} answers, and it holds {self._data.answers}"
+            )
         if fresh == 0:
             self._waiting_since = None
         elif self._waiting_since is None:
@@ -56,14 +67,19 @@ class Trainer:
             return False
         newest = self._model.newest
         first = newest.ensemble is None
-        ensemble, report = fit(
-            newest.ensemble,
-            self._data,
-            self._config,
-            seed=self._seed,
-            version=newest.number + 1,
-            weight_decay=self._config.weight_decay if first else next_weight_decay(newest.report, self._config),
-        )
+        try:
+            ensemble, report = fit(
+                newest.ensemble,
+                self._data,
+                self._config,
+                seed=self._seed,
+                version=newest.number + 1,
+                weight_decay=self._config.weight_decay if first else next_weight_decay(newest.report, self._config),
+            )
+        except FloatingPointError as error:
+            logger.error("%s; version %d stays, until there are more answers", error, newest.number)
+            self._failed_at = self._data.answers
+            return False
         # Logged first: whoever dies in between fits this version anew, and then the later line counts.
         with (self._model.directory / FIT_LOG).open("a") as file:
             file.write(json.dumps(asdict(report), sort_keys=True) + "\n")
@@ -78,6 +94,8 @@ class Trainer:
 
     def _due(self, fresh: int) -> bool:
         newest = self._model.newest
+        if self._data.answers == self._failed_at:
+            return False
         if newest.ensemble is None:
             return self._data.labels >= self._config.first_fit and len(self._data.rows(held_out=False)[0]) > 0
         if fresh >= max(self._config.fit_minimum, self._config.fit_growth * newest.report.answers):

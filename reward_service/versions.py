@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from contracts.encoding import pack, require_schema, unpack
+from contracts.encoding import pack, reading, require_schema, unpack
+from contracts.files import write_whole
 from contracts.rollout import UNFITTED
 from reward_service.ensemble import Ensemble
 from reward_service.fitting import FitReport
@@ -43,13 +43,15 @@ class Version:
         """Raises ValueError where the bytes are not a reward model of this schema."""
         header, arrays = unpack(data)
         require_schema(header, "reward", SCHEMA)
-        return Version(header["version"], Ensemble.from_arrays(arrays), FitReport(**header["report"]))
+        with reading("reward model"):
+            return Version(header["version"], Ensemble.from_arrays(arrays), FitReport(**header["report"]))
 
 
 class RewardModel:
     """Every version of one run's reward model; checkpoints lie in ``directory``.
 
-    Opening a directory restores the newest version in it.
+    Opening a directory restores the newest version in it and leaves it as it is: another process
+    may be publishing there.
 
     Raises:
         OSError: the directory cannot be made or read.
@@ -61,12 +63,9 @@ class RewardModel:
         self.action_size = action_size
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        for leftover in self.directory.glob("*.tmp"):
-            leftover.unlink()
-        unfitted = Version(UNFITTED, None, FitReport())
-        self._numbers = (UNFITTED,)
-        self._recent = (unfitted,)  # oldest first; replaced whole, so readers need no lock
-        self._restore()
+        newest = newest_version(self.directory)
+        self._numbers = tuple(range(newest.number + 1))
+        self._recent = (newest,)  # oldest first; replaced whole, so readers need no lock
 
     @property
     def newest(self) -> Version:
@@ -98,7 +97,7 @@ class RewardModel:
         if report.version != self.newest.number + 1:
             raise ValueError(f"version {report.version} cannot follow version {self.newest.number}")
         version = Version(report.version, ensemble, report)
-        write_atomically(self._path(version.number), version.to_bytes())
+        write_whole(self._path(version.number), version.to_bytes())
         self._numbers = (*self._numbers, version.number)
         self._recent = (*self._recent[-_KEPT + 1 :], version)
 
@@ -135,29 +134,15 @@ class RewardModel:
     def _path(self, number: int) -> Path:
         return self.directory / f"reward-{number:06d}.safetensors"
 
-    def _restore(self) -> None:
-        for path in sorted(self.directory.glob("reward-*.safetensors"), reverse=True):
-            try:
-                version = Version.from_bytes(path.read_bytes())
-            except ValueError as error:
-                logger.warning("checkpoint %s is passed over: %s", path.name, error)
-                continue
-            self._recent = (*self._recent, version)
-            self._numbers = tuple(range(version.number + 1))
-            logger.info("restored reward model version %d", version.number)
-            return
 
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """The file is there whole and on disk, or not at all."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def newest_version(directory: Path) -> Version:
+    """The newest whole version in a directory, version 0 where there is none. Raises OSError."""
+    for path in sorted(directory.glob("reward-*.safetensors"), reverse=True):
+        try:
+            version = Version.from_bytes(path.read_bytes())
+        except ValueError as error:
+            logger.warning("checkpoint %s is passed over: %s", path.name, error)
+            continue
+        logger.info("restored reward model version %d", version.number)
+        return version
+    return Version(UNFITTED, None, FitReport())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import signal
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 _LISTENING = "0A"
@@ -29,6 +31,14 @@ def descendants(pid: int) -> dict[int, int]:
     while more := {child for child, stat in parents.items() if int(stat[1]) in family} - family:
         family |= more
     return {child: int(parents[child][19]) for child in family - {pid}}
+
+
+def end(family: dict[int, int]) -> None:
+    """Kills what is left of these processes, told by id and start from any that took their ids since."""
+    for pid, start in family.items():
+        if started(pid) == start:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def command(pid: int) -> str:

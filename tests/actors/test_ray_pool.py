@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -99,12 +100,27 @@ def test_slabs_versions_room_and_a_killed_actor(opened: Opened) -> None:
     assert not alive(first)
 
 
-def test_an_actor_that_cannot_start_says_why_in_a_line(opened: Opened) -> None:
-    pool = opened(specs(1, task="hoper"), ALONE)
+def test_an_actor_that_cannot_start_says_why_in_a_line(opened: Opened, tmp_path: Path) -> None:
+    log_file = tmp_path / "actor-0.log"
+    pool = opened([replace(spec, log_file=log_file) for spec in specs(1, task="hoper")], ALONE)
     with pytest.raises(ActorFailed) as failure:
         pool.wait_ready()
     assert str(failure.value).startswith("engine mujoco has no task 'hoper'; did you mean hopper")
     assert "\n" not in str(failure.value)
+    assert "actor-0 ERROR the actor failed" in log_file.read_text()
+
+
+def test_an_actor_that_is_not_up_in_time_is_not_waited_for(opened: Opened) -> None:
+    with pytest.raises(ActorFailed, match="not every one of 1 was up after 0 s"):
+        opened(specs(1), ALONE).wait_ready(timeout=0.01)
+
+
+def test_work_that_cannot_be_handed_out_ends_the_collecting(opened: Opened) -> None:
+    pool = opened(specs(1), ALONE)
+    pool.wait_ready()
+    pool._snapshot = threading.Lock()  # which cannot be sent
+    with pytest.raises(ActorFailed, match=r"^work cannot be handed out to the actors: "):
+        take(pool, bool)
 
 
 def test_an_actor_whose_code_raises_ends_the_collecting(opened: Opened) -> None:

@@ -11,7 +11,7 @@ import pytest
 from backflip.config import LARGEST_SEED, TrainConfig
 from backflip.errors import UserError
 from backflip.presets import PRESETS
-from backflip.run_folder import RunFolder, create_run_folder, open_run_folder, write_whole
+from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
 
 
 def config(out: Path, **changes: object) -> TrainConfig:
@@ -89,14 +89,24 @@ def test_a_number_out_of_range_is_named(change: dict[str, int], tmp_path: Path) 
         config(tmp_path, **change)
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    write_whole(file, "old")
-    (tmp_path / "file.partial").mkdir()  # so that the next writing fails half-way
-    with pytest.raises(OSError):
-        write_whole(file, "new")
-    assert file.read_text() == "old"
-    (tmp_path / "file.partial").rmdir()
-    write_whole(file, "new")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    assert RunFolder(tmp_path).run == tmp_path.name, "a folder from before ids"
+def test_a_folder_from_before_ids_is_known_by_its_name(tmp_path: Path) -> None:
+    assert RunFolder(tmp_path).run == tmp_path.name
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    folder = create_run_folder(config(tmp_path, name="mine"))
+    with (
+        folder.held(),
+        pytest.raises(UserError, match=r"mine is being trained by another process"),
+        open_run_folder(folder.path).held(),
+    ):
+        pass
+    with folder.held():
+        pass
+
+
+def test_the_command_is_kept(tmp_path: Path) -> None:
+    folder = create_run_folder(config(tmp_path, name="mine"))
+    assert folder.command is None
+    folder.note_command("backflip train cartpole --name mine")
+    assert open_run_folder(folder.path).command == "backflip train cartpole --name mine"

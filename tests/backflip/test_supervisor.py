@@ -17,7 +17,7 @@ from backflip.errors import UserError
 from backflip.supervisor import Part, Supervisor
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.embedded import start_embedded
-from tests.processes import alive, descendants
+from tests.processes import alive, descendants, end
 
 PROJECT = Path(__file__).parent.parent.parent
 MODULE = "tests.backflip.part"
@@ -157,6 +157,9 @@ def test_nothing_outlives_a_launcher_that_was_killed(tmp_path: Path) -> None:
     assert len(children) == 3, "the part, the store and its guard"
     launcher.kill()
     launcher.communicate()
-    wait_for(lambda: not any(map(alive, children)))
+    try:
+        wait_for(lambda: not any(map(alive, children)))
+    finally:
+        end(children)
     store = start_embedded(tmp_path / "store")  # which it could not, were the old one there
     store.stop()

@@ -113,14 +113,48 @@ def test_ends_are_bootstrapped_from_the_final_observation() -> None:
     assert float(advantage) == pytest.approx(float(rollout.reward[5, 2]) + 0.99 * value - own, abs=1e-4)
 
 
-def test_a_loss_that_is_not_finite_leaves_the_policy_as_it_was() -> None:
+def test_a_loss_that_is_not_finite_leaves_policy_and_optimiser_as_they_were() -> None:
     learner = PPO(spec(), PPOConfig(), seed=2)
+    learner.update([slab(learner.policy)])
     before = learner.snapshot().flat.copy()
-    rollout = slab(learner.policy)
+    moments = {name: value.copy() for name, value in learner.optimiser_state().items()}
+    rollout = slab(learner.policy, version=1)
     rollout.reward[0, 0] = np.nan
-    with pytest.raises(FloatingPointError, match="policy version 0"):
+    with pytest.raises(FloatingPointError, match="policy version 1"):
         learner.update([rollout])
     np.testing.assert_array_equal(learner.snapshot().flat, before)
+    assert moments
+    for name, value in learner.optimiser_state().items():
+        np.testing.assert_array_equal(value, moments[name], err_msg=name)
+    learner.update([slab(learner.policy, version=1)])
+    assert learner.version == 2 and np.isfinite(learner.snapshot().flat).all()
+
+
+def test_a_last_step_that_leaves_the_finite_numbers_is_undone() -> None:
+    """Its own loss and gradient are sound: only the weights after it tell."""
+    learner = PPO(spec(), PPOConfig(epochs=1, minibatches=1, learning_rate=1e39), seed=2)
+    before = learner.snapshot().flat.copy()
+    with pytest.raises(FloatingPointError, match="policy version 0"):
+        learner.update([slab(learner.policy)])
+    np.testing.assert_array_equal(learner.snapshot().flat, before)
+    assert learner.optimiser_state() == {}
+
+
+def test_a_resume_shuffles_anew_and_a_fresh_run_does_not(tmp_path) -> None:
+    def after_resume(updates: int) -> torch.Tensor:
+        learner = PPO(spec(), PPOConfig(), seed=2)
+        for _ in range(updates):
+            learner.update([slab(learner.policy, version=learner.version)])
+        save_checkpoint(tmp_path / "c.safetensors", learner, Progress(updates=updates))
+        restored = PPO(spec(), PPOConfig(), seed=2)
+        load_checkpoint(tmp_path / "c.safetensors", restored)
+        return restored._generator.get_state()
+
+    fresh = PPO(spec(), PPOConfig(), seed=2)._generator.get_state()
+    assert torch.equal(after_resume(0), fresh)
+    assert not torch.equal(after_resume(1), fresh)
+    assert torch.equal(after_resume(1), after_resume(1))
+    assert not torch.equal(after_resume(1), after_resume(2))
 
 
 def test_checkpoint_goes_on_exactly(tmp_path) -> None:

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from contracts.label import Choice, is_held_out
+from contracts.label import Choice, Query, is_held_out
 from reward_service.dataset import Comparisons, bootstrap_counts
 from tests.reward_service.synthetic import ACTION_SIZE, OBSERVATION_SIZE, MemoryLog, clip, linear_log
 
@@ -94,6 +94,22 @@ def test_clips_of_another_shape_are_left_out_with_a_warning(caplog: pytest.LogCa
         data = _follow(log)
     assert (data.answers, data.labels) == (4, 3)
     assert "query odd" in caplog.text
+
+
+def test_a_question_that_is_gone_is_left_out_like_a_clip(caplog: pytest.LogCaptureFixture) -> None:
+    class Forgetful(MemoryLog):
+        def query(self, id: str) -> Query:
+            if id == "gone":
+                raise LookupError("no question gone")
+            return super().query(id)
+
+    log = Forgetful()
+    whole = linear_log(3, seed=5)
+    log.entries, log.pairs = whole.entries, whole.pairs
+    log.append("gone", Choice.A)
+    data = _follow(log)
+    assert (data.answers, data.labels) == (4, 3)
+    assert "query gone are left out: no question gone" in caplog.text
 
 
 def test_bootstrap_counts_are_fixed_and_have_mean_one() -> None:

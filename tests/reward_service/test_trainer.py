@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from contracts.label import is_held_out
+from labeling_gateway.client import StoreError
 from reward_service.config import RewardConfig
 from reward_service.fitting import FitReport, next_weight_decay
 from reward_service.trainer import Trainer, logged_fits, replay
@@ -129,6 +130,31 @@ def test_a_restarted_trainer_goes_on_as_if_it_had_never_stopped(tmp_path: Path) 
         log.visible = visible
         trainer.poll()
     assert replace(model.newest.report, seconds=0) == replace(whole.newest.report, seconds=0)
+
+
+def test_a_log_that_is_shorter_than_what_was_fitted_is_named(tmp_path: Path) -> None:
+    log = linear_log(40, seed=3)
+    _train(log, tmp_path, total=30)
+    trainer = Trainer(CONFIG, log, _model(tmp_path), seed=0)
+    log.visible = 4
+    with pytest.raises(StoreError, match="not this run's: reward version 2 was fitted to 30 answers, and it holds 4"):
+        trainer.poll()
+
+
+def test_a_fit_that_is_not_finite_is_not_published(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = linear_log(40, seed=3)
+    before = _train(log, tmp_path, total=20)
+    assert before.newest.number == 1
+    model = _model(tmp_path)
+    trainer = Trainer(replace(CONFIG, learning_rate=1e38), log, model, seed=0)
+    log.visible = 30
+    assert not trainer.poll() and not trainer.poll()
+    assert caplog.text.count("the fit of reward version 2 from 30 answers is not finite; version 1 stays") == 1
+    assert model.newest.report == before.newest.report
+    assert [event.version for event in logged_fits(tmp_path)] == [1]
+    trainer._config = CONFIG
+    log.visible = 31
+    assert trainer.poll() and model.newest.number == 2
 
 
 def test_the_oracle_is_never_read(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from contracts.encoding import pack
 from reward_service.ensemble import Ensemble, initial_layers
 from reward_service.fitting import FitReport
 from reward_service.versions import RewardModel, UnknownVersion
@@ -87,7 +88,15 @@ def test_the_newest_version_is_restored_after_kill_9(tmp_path: Path) -> None:
     assert model.newest.report.offset == f"{model.newest.number}-0"
     observation, action = _batch()
     assert (model.score(observation, action)[1] == ensemble(model.newest.number).score(observation, action)).all()
-    assert not list(tmp_path.glob("*.tmp"))
+    model.publish(ensemble(0), FitReport(version=model.newest.number + 1))
+    assert not list(tmp_path.glob("*.partial")), "what its death cut short is written over"
+
+
+def test_who_opens_a_model_leaves_what_its_trainer_is_writing(tmp_path: Path) -> None:
+    writing = tmp_path / "reward-000001.safetensors.partial"
+    writing.write_bytes(b"half")
+    assert RewardModel(K, D, A, tmp_path).newest.number == 0
+    assert writing.read_bytes() == b"half"
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
@@ -96,6 +105,22 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
         model.publish(ensemble(number), FitReport(version=number))
     newest = tmp_path / "reward-000002.safetensors"
     newest.write_bytes(newest.read_bytes()[:-40])
+    assert RewardModel(K, D, A, tmp_path).newest.number == 1
+
+
+@pytest.mark.parametrize(
+    "header, arrays",
+    [
+        ({"kind": "reward", "schema": 1}, {}),
+        ({"kind": "reward", "schema": 1, "version": 2, "report": {"colour": "red"}}, ensemble(0).arrays()),
+        ({"kind": "reward", "schema": 1, "version": 2, "report": {}}, {}),
+    ],
+)
+def test_a_checkpoint_of_another_make_is_passed_over(
+    header: dict[str, object], arrays: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    RewardModel(K, D, A, tmp_path).publish(ensemble(1), FitReport(version=1))
+    (tmp_path / "reward-000002.safetensors").write_bytes(pack(header, arrays))
     assert RewardModel(K, D, A, tmp_path).newest.number == 1
 
 
