@@ -167,14 +167,15 @@ def test_a_video_that_cannot_be_written(finished: Path, tmp_path: Path) -> None:
     assert_one_line(done, f"cannot write {tmp_path}/missing/a.mp4: No such file or directory")
 
 
-def test_a_checkpoint_that_is_none(finished: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_none(finished: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_text((finished / "config.json").read_text())
     (broken / "learner.safetensors").write_bytes((finished / "learner.safetensors").read_bytes()[:1000])
     for words in ("evaluate", "resume"):
-        done = backflip(words, broken)
-        assert_one_line(done, f"{broken}/learner.safetensors: not a Backflip record of 1000 bytes")
+        status, line = complaint(f"{words} {broken}", capfd)
+        assert status == 1
+        assert f"{broken}/learner.safetensors: not a Backflip record of 1000 bytes" in line
     assert not (broken / "summary.json").exists()
 
 

@@ -105,7 +105,7 @@ def store_of(run: Launched) -> str:
 def test_whatever_is_killed_the_run_goes_on_and_every_label_is_there_once(launch: Launch, tmp_path: Path) -> None:
     words = (
         "--steps", "10000000", "--labels.budget", str(BUDGET), "--labels.upfront", "0.2",
-        "--labels.ask-until", "0.008", "--labels.ask-decay", "10", "--reward-model.first-fit", "10",
+        "--labels.ask-until", "0.005", "--labels.ask-decay", "10", "--reward-model.first-fit", "10",
     )  # fmt: skip
     folder = RunFolder(tmp_path / "run")
     run = launch("train", "cartpole", *SMALL, *words, "--out", tmp_path, "--name", "run")
