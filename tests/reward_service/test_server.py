@@ -251,7 +251,7 @@ def test_the_client_finds_a_service_that_was_restarted(model: RewardModel) -> No
 def test_a_busy_port_and_an_open_one_are_refused(serving: Serving, model: RewardModel) -> None:
     with pytest.raises(AddressInUse, match=f"cannot listen on {serving.address}"):
         serve(_config(model.directory, address=serving.address), model)
-    with pytest.raises(ValueError, match="set allow_remote"):
+    with pytest.raises(ValueError, match="--allow-remote"):
         serve(_config(model.directory, address="0.0.0.0:0"), model)
     with pytest.raises(ValueError, match="must be HOST:PORT"):
         serve(_config(model.directory, address="here"), model)
