@@ -23,6 +23,8 @@ class ActorsConfig:
     """
     threads: int = 0
     """Simulator threads an actor; 0 shares the machine's cores among the actors."""
+    noise_correlation: float = 0.9
+    """How alike the noise on continuous actions is from one step to the next, from 0 (not at all) to below 1."""
     candidates: int = 8
     """Clips that an actor offers to the labeling gateway from each slab."""
 
@@ -33,5 +35,7 @@ class ActorsConfig:
         for name in ("threads", "candidates"):
             if getattr(self, name) < 0:
                 raise ValueError(f"actors.{name} must not be negative, not {getattr(self, name)}")
+        if not 0.0 <= self.noise_correlation < 1.0:
+            raise ValueError(f"actors.noise_correlation must be at least 0 and below 1, not {self.noise_correlation}")
         if self.groups > self.worlds:
             raise ValueError(f"actors.groups ({self.groups}) must not exceed actors.worlds ({self.worlds})")

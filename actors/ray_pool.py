@@ -20,6 +20,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from actors.worker import ActorFailed, Worker, WorkerSpec
 from contracts import log as log_setup
+from contracts.memory import keep_freed_memory
 from contracts.rollout import Rollout
 from labeling_gateway.client import GatewayClient, StoreError
 from learner.policy import PolicySnapshot
@@ -49,6 +50,7 @@ class RolloutActor:
         file = spec.log_file if spec.log_file and spec.log_file.parent.is_dir() else None  # else another machine's
         log_setup.setup(f"actor-{spec.number}", file=file)
         torch.set_num_threads(1)
+        keep_freed_memory()
         if ray.get_runtime_context().was_current_actor_reconstructed:
             # Not the same episodes over again.
             spec = dataclasses.replace(spec, seed=spec.seed + os.getpid())

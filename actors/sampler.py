@@ -11,7 +11,7 @@ import torch
 
 from actors.simulators.protocol import Simulator, Transition
 from contracts.rollout import UNFITTED, Episode, Rollout
-from learner.policy import Policy, PolicySnapshot, PolicySpec
+from learner.policy import ActionNoise, Policy, PolicySnapshot, PolicySpec
 
 
 @dataclass
@@ -30,9 +30,19 @@ class Sampler:
     Args:
         simulators: the groups, all of one task; two or more overlap.
         steps: T, the rows of a slab.
+        noise_correlation: see `learner.policy.ActionNoise`.
     """
 
-    def __init__(self, simulators: list[Simulator], steps: int, policy: PolicySpec, seed: int, actor: int = 0) -> None:
+    def __init__(
+        self,
+        simulators: list[Simulator],
+        steps: int,
+        policy: PolicySpec,
+        seed: int,
+        *,
+        noise_correlation: float = 0.0,
+        actor: int = 0,
+    ) -> None:
         self.simulators = simulators
         self.steps = steps
         self.actor = actor
@@ -43,6 +53,8 @@ class Sampler:
         bounds = np.cumsum([0] + [simulator.worlds for simulator in simulators])
         self.worlds = int(bounds[-1])
         self._columns = [slice(a, b) for a, b in pairwise(bounds)]
+        action_size = policy.spaces.action.size
+        self._noise = ActionNoise(self.worlds, action_size, noise_correlation, self._generator)
         self._observation = np.concatenate([simulator.reset() for simulator in simulators])
         # Of the episode that each world is in.
         self._length = np.zeros(self.worlds, np.int64)
@@ -103,7 +115,7 @@ class Sampler:
 
     def _act(self, rollout: Rollout, t: int, columns: slice) -> np.ndarray:
         observation = self._observation[columns]
-        action, log_prob = self.policy.act(torch.from_numpy(observation), self._generator)
+        action, log_prob = self.policy.act(torch.from_numpy(observation), self._generator, self._noise.next(columns))
         rollout.observation[t, columns] = observation
         rollout.action[t, columns] = action.numpy()
         rollout.log_prob[t, columns] = log_prob.numpy()

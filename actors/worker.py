@@ -62,7 +62,12 @@ class Worker:
         self.scene = simulators[0].scene
         self.control_timestep = simulators[0].control_timestep
         self.sampler = Sampler(
-            simulators, config.slab_steps, PolicySpec(self.spaces, spec.hidden), spec.seed, spec.number
+            simulators,
+            config.slab_steps,
+            PolicySpec(self.spaces, spec.hidden),
+            spec.seed,
+            noise_correlation=config.noise_correlation,
+            actor=spec.number,
         )
         self._score = score
         self._offer = offer

@@ -31,6 +31,7 @@ from backflip.run_folder import create_run_folder
 from backflip.system import probe_task
 from backflip.training import package_versions
 from benchmarks.scoring import measure as measure_scoring
+from contracts.memory import keep_freed_memory
 from contracts.rollout import Rollout
 from learner.loop import Progress, learn
 from learner.policy import PolicySpec
@@ -61,6 +62,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
     """
     say = Console(file=sys.stderr).print
     torch.set_num_threads(1)
+    keep_freed_memory()
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         preset = PRESETS[PRESET].config
@@ -151,7 +153,13 @@ def _sample(ppo: PPO, worlds: int, seed: int) -> tuple[list[Recording], float]:
         make_simulator(config.engine, config.task, worlds=worlds // 2, seed=seed + group, threads=max(1, cores // 2))
         for group in range(2)
     ]
-    sampler = Sampler(groups, config.actors.slab_steps, PolicySpec(groups[0].spaces, config.learner.hidden), seed)
+    sampler = Sampler(
+        groups,
+        config.actors.slab_steps,
+        PolicySpec(groups[0].spaces, config.learner.hidden),
+        seed,
+        noise_correlation=config.actors.noise_correlation,
+    )
     sampler.load(ppo.snapshot())
     # A whole episode first, so that its every part is among the worlds.
     for _ in range(-(-groups[0].episode_steps // config.actors.slab_steps)):

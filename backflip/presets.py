@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from actors.config import ActorsConfig
 from backflip.config import TrainConfig
 from labeling_gateway.config import LabelsConfig
-from learner.ppo import PPOConfig
-from reward_service.config import RewardConfig
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ def _mujoco(task: str, summary: str, steps: int = 3_000_000, budget: int = 700) 
 PRESETS: dict[str, Preset] = {
     "hopper-backflip": Preset(
         "a one-legged robot learns to backflip, which nobody wrote a reward for",
-        TrainConfig(preset="hopper-backflip", engine="mujoco", task="hopper-backflip", steps=3_000_000),
+        TrainConfig(preset="hopper-backflip", engine="mujoco", task="hopper-backflip", steps=2_000_000),
     ),
     "cartpole": Preset(
         "a cart learns to keep its pole upright, on EnvPool",
@@ -37,11 +35,9 @@ PRESETS: dict[str, Preset] = {
             preset="cartpole",
             engine="envpool",
             task="CartPole-v1",
-            steps=400_000,
+            steps=1_000_000,
             actors=ActorsConfig(count=1, worlds=64, candidates=16),
             labels=LabelsConfig(budget=100, clip_steps=10),
-            learner=PPOConfig(),
-            reward_model=RewardConfig(),
         ),
     ),
     "hopper": _mujoco("hopper", "a one-legged robot hops forward"),

@@ -29,6 +29,7 @@ from backflip.report import write_report
 from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
 from backflip.showing import draw_run
 from backflip.system import System, probe_task, require_store
+from contracts.memory import keep_freed_memory
 from labeling_gateway.store import StoreError
 from learner.checkpoint import load_checkpoint, save_checkpoint
 from learner.loop import Progress, learn
@@ -92,6 +93,7 @@ def resume(path: Path, *, steps: int | None = None, command: str | None = None) 
 
 def _run(config: TrainConfig, folder: RunFolder) -> Run:
     torch.set_num_threads(1)  # beside simulators on the same cores, one beats more
+    keep_freed_memory()
     started = time.monotonic()
     simulator = probe_task(config)
     ppo = PPO(PolicySpec(simulator.spaces, config.learner.hidden), config.learner, config.seed)

@@ -68,11 +68,18 @@ class Policy(nn.Module):
         return ((observation - self.mean) * (self.variance + 1e-8).rsqrt()).clamp(-_CLIP, _CLIP)
 
     @torch.inference_mode()
-    def act(self, observation: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Sample actions for raw observations [N, D]: actions ([N, A], or int64 [N]), log-probabilities [N]."""
+    def act(
+        self, observation: Tensor, generator: torch.Generator, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Sample actions for raw observations [N, D]: actions ([N, A], or int64 [N]), log-probabilities [N].
+
+        Args:
+            noise: standard normal [N, A] for continuous actions, see `ActionNoise`; drawn afresh if left out.
+        """
         output = self.actor(self.normalise(observation))
         if self.continuous:
-            noise = torch.randn(output.shape, generator=generator)
+            if noise is None:
+                noise = torch.randn(output.shape, generator=generator)
             return output + self.log_std.exp() * noise, _gaussian_log_prob(noise, self.log_std)
         log_probs = log_softmax(output, -1)
         action = torch.multinomial(log_probs.exp(), 1, generator=generator)
@@ -129,6 +136,31 @@ class Policy(nn.Module):
 
     def _tensors(self) -> list[Tensor]:
         return [*self.parameters(), *self.buffers()]
+
+
+class ActionNoise:
+    """Noise that explores: standard normal at every step, correlated from one step to the next.
+
+    Joints that are pushed this way and that forty times a second hardly move; a push that lasts
+    finds more (Hollenstein et al. 2024, "Colored Noise in PPO", who likewise leave the
+    log-probability that of independent noise). Here it is a first-order autoregression.
+
+    Args:
+        correlation: of two successive steps of a world, from 0 (independent) up to, not including, 1.
+    """
+
+    def __init__(self, worlds: int, size: int, correlation: float, generator: torch.Generator) -> None:
+        self._generator = generator
+        self._correlation = correlation
+        self._innovation = math.sqrt(1.0 - correlation * correlation)
+        self._noise = torch.randn((worlds, size), generator=generator)
+
+    def next(self, worlds: slice) -> Tensor:
+        """The next step's noise of these worlds, [N, A]."""
+        noise = self._noise[worlds]
+        fresh = torch.randn(noise.shape, generator=self._generator)
+        noise.mul_(self._correlation).add_(fresh, alpha=self._innovation)
+        return noise
 
 
 class _FastTanh(torch.autograd.Function):

@@ -31,7 +31,7 @@ class PPOConfig:
     """How far the policy may move from the one before the update, as a ratio."""
     value_weight: float = 0.5
     """Weight of the value loss."""
-    entropy_weight: float = 0.003
+    entropy_weight: float = 0.01
     """Reward for staying random."""
     max_gradient: float = 0.5
     """The policy's and the value's gradients are each scaled down to this norm."""

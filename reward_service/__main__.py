@@ -13,6 +13,7 @@ from contextlib import suppress
 import torch
 
 from contracts import lifetime, log
+from contracts.memory import keep_freed_memory
 from labeling_gateway.client import GatewayClient, StoreError
 from reward_service.config import RewardServiceConfig
 from reward_service.server import serve
@@ -60,6 +61,7 @@ def main() -> int:
     log.setup("reward")
     lifetime.end_with_parent()
     torch.set_num_threads(1)
+    keep_freed_memory()
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
