@@ -11,13 +11,13 @@ import numpy as np
 from actors.simulators.protocol import Simulator
 from backflip.config import TrainConfig
 from backflip.display import Display
-from backflip.drawing import draw
 from backflip.errors import UserError
 from backflip.evaluation import EpisodeTrack, Evaluation, evaluate
 from backflip.run_folder import RunFolder, open_run_folder
-from backflip.sketches import CannotDraw
 from backflip.system import probe_task
-from backflip.video import steps_per_frame, write_video
+from labeling_gateway.rendering.drawing import draw
+from labeling_gateway.rendering.sketches import CannotDraw
+from labeling_gateway.rendering.video import steps_per_frame, write_video
 from learner.checkpoint import load_policy_snapshot
 from learner.policy import Policy, PolicySpec
 from reward_service.config import RewardServiceConfig

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from backflip.video import steps_per_frame, write_video
+from labeling_gateway.rendering.video import steps_per_frame, write_video
 
 STEP = 0.008
 

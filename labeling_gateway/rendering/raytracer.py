@@ -11,8 +11,8 @@ import mujoco_warp
 import numpy as np
 import warp
 
-from backflip.stage import CAMERA, FLOOR, floor_period, set_stage
 from contracts.clip import Camera, Scene
+from labeling_gateway.rendering.stage import CAMERA, FLOOR, floor_period, set_stage
 
 log = logging.getLogger("backflip.drawing")
 

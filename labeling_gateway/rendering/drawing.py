@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from backflip.sketches import CannotDraw, sketch
 from contracts.clip import Scene
+from labeling_gateway.rendering.sketches import CannotDraw, sketch
 
 __all__ = ["CannotDraw", "draw"]
 
@@ -37,7 +37,7 @@ def draw(
     if state.ndim != 2 or not len(state):
         raise ValueError(f"{scene.task}: expected a state track [L, S] with at least one row, found {state.shape}")
     if scene.track == "mujoco":
-        from backflip.raytracer import trace  # heavy: brings Warp with it
+        from labeling_gateway.rendering.raytracer import trace  # heavy: brings Warp with it
 
         return trace(scene, state, width, height, every=every, samples=samples)
     return sketch(scene, state[::every], width, height, samples=samples)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from actors.tasks.runners import HOPPER
-from backflip.drawing import CannotDraw, draw
-from backflip.stage import floor_period
 from contracts.clip import Scene
+from labeling_gateway.rendering.drawing import CannotDraw, draw
+from labeling_gateway.rendering.stage import floor_period
 
 
 def hopper_states(x: float = 0.0, length: int = 4) -> np.ndarray:
@@ -84,7 +84,7 @@ def test_what_cannot_be_drawn_is_said_in_one_line() -> None:
 
 
 def test_the_docs_way_to_look_at_a_task_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "add-a-task.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "add-a-task.md").read_text()
     blocks = re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert [name for name, _ in blocks] == ["my_tasks", "look"]
     for name, code in blocks:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from backflip.errors import UserError
 from contracts.clip import Scene
 
 _PAPER, _GROUND, _INK = (238, 242, 245), (186, 198, 208), (52, 64, 78)
@@ -18,7 +17,7 @@ _BODY, _POLE, _GOAL = (52, 84, 120), (242, 146, 42), (38, 156, 108)
 Point = tuple[float, float]
 
 
-class CannotDraw(UserError):
+class CannotDraw(ValueError):
     """Nothing here knows how to draw this task's observations."""
 
     def __init__(self, task: str) -> None:
