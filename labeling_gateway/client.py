@@ -160,6 +160,13 @@ class GatewayClient:
                 raise LookupError(f"run {self.keys.run} has no clip {name}, which question {query.id} names")
         return found[0], found[1]
 
+    def clip_data(self, hash: str) -> bytes:
+        """One clip as it was put. Raises LookupError where there is none."""
+        (data,) = self._session.run(("GET", self.keys.clip(hash)))
+        if data is None:
+            raise LookupError(f"run {self.keys.run} has no clip {hash}")
+        return data
+
     def scene(self, hash: str) -> Scene:
         """Raises LookupError where no such scene was put."""
         (data,) = self._session.run(("GET", self.keys.scene(hash)))

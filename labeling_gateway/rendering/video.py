@@ -76,15 +76,26 @@ def write_video(
         _compose(frames[row // every], None if bars is None else bars[: shown + 1], _scale(bars), caption, title)
         for shown, (row, caption) in enumerate(zip(rows, captions, strict=True))
     )
-    _encode(path, pictures, Fraction(speed / (timestep * stride)).limit_denominator(1000))
+    encode(path, pictures, Fraction(speed / (timestep * stride)).limit_denominator(1000))
 
 
-def _encode(path: Path, pictures: Iterator[np.ndarray], frame_rate: Fraction) -> None:
+def encode(
+    path: Path, pictures: Iterator[np.ndarray], frame_rate: Fraction, *, every_frame_whole: bool = False
+) -> None:
+    """Write pictures, uint8 [H, W, 3] of even size, as H.264; the file appears whole or not at all.
+
+    Args:
+        every_frame_whole: so that a player can seek each at once; the file is larger.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    options = {"crf": _QUALITY, "preset": "slow"} | ({"g": "1"} if every_frame_whole else {})
     beside = path.with_name(path.name + ".partial")
     try:
         with av.open(str(beside), "w", format="mp4", options={"movflags": "+faststart"}) as container:
             first = next(pictures)
-            stream = container.add_stream("libx264", rate=frame_rate, options={"crf": _QUALITY, "preset": "slow"})
+            stream = container.add_stream("libx264", rate=frame_rate, options=options)
             stream.height, stream.width = first.shape[:2]
             stream.pix_fmt = "yuv420p"
             for picture in itertools.chain((first,), pictures):

@@ -1,0 +1,185 @@
+"""Where handlers get what they need: the store, asked from threads, and what was asked before."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from contracts.clip import Clip, Scene
+from contracts.label import Lease, Query
+from labeling_gateway.client import Counts, GatewayClient
+from labeling_gateway.web.config import WebConfig
+from labeling_gateway.web.errors import RETRY_SECONDS, Refusal
+from labeling_gateway.web.films import Films
+from labeling_gateway.web.holdings import Holdings
+from labeling_gateway.web.limits import Buckets
+from labeling_gateway.web.models import ClipRef
+from labeling_gateway.web.tally import Tally
+from labeling_gateway.web.tickets import Tickets
+
+if TYPE_CHECKING:
+    from labeling_gateway.client import Control
+
+Result = TypeVar("Result")
+Value = TypeVar("Value")
+
+_THREADS = 16  # each has a connection of its own to the store, which groups their commits
+_WAITING = 2000  # calls that may wait for a thread; beyond that somebody is told to come back
+_QUERIES, _CLIPS, _SCENES = 50_000, 4_000, 64  # kept in memory; a clip has some kilobytes
+_CONTROL_SECONDS = 1.0
+_TRUST_SECONDS = 30.0  # how long a ticket that was not revoked is taken at its word
+
+
+class Desk:
+    """One run's store as handlers see it. Every method may be awaited by many at once."""
+
+    def __init__(self, config: WebConfig, client: GatewayClient, tickets: Tickets) -> None:
+        self.config = config
+        self.client = client
+        self.tickets = tickets
+        self.tally = Tally(client)
+        self.sessions = Buckets(config.limits.session_rate, config.limits.session_burst)
+        self.strangers = Buckets(config.limits.stranger_rate, config.limits.stranger_burst)
+        self.holdings = Holdings()
+        self.films = Films(config.videos, self._film_bytes)
+        self._control: tuple[float, Control] | None = None
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
+        self._waiting = 0
+        self._queries: _Newest[Query] = _Newest(_QUERIES)
+        self._clips: _Newest[Clip] = _Newest(_CLIPS)
+        self._scenes: _Newest[Scene] = _Newest(_SCENES)
+        self._trusted: _Newest[float] = _Newest(_QUERIES)  # ids of tickets, and until when
+        self._catching_up: asyncio.Task[None] | None = None
+        self._catch_up_next: asyncio.Task[None] | None = None
+
+    def close(self) -> None:
+        self.films.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def call(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Runs a call of the store, or anything else that takes long, in a thread. Raises Refusal where too many do."""
+        if self._waiting >= _WAITING:
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, "too much to do; come back soon", Retry_After=str(RETRY_SECONDS)
+            )
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        finally:
+            self._waiting -= 1
+
+    async def caught_up(self) -> Counts:
+        """Once the tally has everything that is in the log now. Callers that wait together share one reading."""
+        if self._catch_up_next is None:
+            self._catch_up_next = asyncio.create_task(self._catch_up(self._catching_up))
+        await asyncio.shield(self._catch_up_next)
+        return self.tally.counts
+
+    async def _catch_up(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        self._catching_up, self._catch_up_next = self._catch_up_next, None  # who comes now needs the next reading
+        await self.call(self.tally.catch_up)
+
+    async def control(self) -> Control:
+        """What the owner has set, at most a second old."""
+        now = time.monotonic()
+        if self._control is None or self._control[0] < now - _CONTROL_SECONDS:
+            self._control = now, await self.call(self.client.control)
+        return self._control[1]
+
+    def forget_control(self) -> None:
+        """The owner has just set something."""
+        self._control = None
+
+    def waiting(self) -> str:
+        """What new questions wait for, as of the last `caught_up`; "" where they wait for nothing."""
+        if self.config.training:
+            return self.tally.counts.waiting
+        return "the run to go on: it is not being trained now"
+
+    # What is kept never changes: questions, clips and scenes are named by what is in them.
+
+    def query(self, id: str) -> Query:
+        """In a thread. Raises LookupError where no such question was asked."""
+        return self._queries.get(id, lambda: self.client.query(id))
+
+    def clip(self, hash: str) -> Clip:
+        """In a thread. Raises LookupError where there is no such clip."""
+        return self._clips.get(hash, lambda: Clip.from_bytes(self.client.clip_data(hash)))
+
+    def scene(self, hash: str) -> Scene:
+        """In a thread. Raises LookupError where there is no such scene."""
+        return self._scenes.get(hash, lambda: self.client.scene(hash))
+
+    def remember(self, lease: Lease) -> None:
+        """In a thread: a question that was just leased, and its clips in one round trip."""
+        query = lease.query
+        self._queries.put(query.id, query)
+        if not (self._clips.has(query.clip_a) and self._clips.has(query.clip_b)):
+            for name, clip in zip((query.clip_a, query.clip_b), self.client.clips(query), strict=True):
+                self._clips.put(name, clip)
+
+    def keep_clip(self, hash: str, clip: Clip) -> None:
+        """One that nobody was asked about, so that it can be shown."""
+        self._clips.put(hash, clip)
+
+    def prepare(self, *clips: ClipRef) -> None:
+        """Has those that are shown as videos drawn, before a page asks for them."""
+        for ref in clips:
+            if ref.draw == "video":
+                with suppress(ValueError):  # whoever asks for it is told
+                    self.films.find(ref.clip)
+
+    def _film_bytes(self, hash: str) -> tuple[bytes, bytes]:
+        clip = self.clip(hash)
+        return self.scene(clip.scene).to_bytes(), clip.to_bytes()
+
+    async def revoked(self, *ids: str) -> bool:
+        """Whether an invitation or a session was revoked, here or by another page of the run."""
+        now = time.monotonic()
+        for id in ids:
+            if (self._trusted.peek(id) or 0.0) < now:
+                if await self.call(self.client.invitation_revoked, id):
+                    return True
+                self._trusted.put(id, now + _TRUST_SECONDS)
+        return False
+
+    async def revoke(self, id: str) -> None:
+        """From now on, for good."""
+        self._trusted.put(id, 0.0)
+        await self.call(self.client.revoke_invitation, id)
+        self._trusted.put(id, 0.0)
+
+
+class _Newest(Generic[Value]):
+    """Values by name, the longest unused dropped. Threads may share it."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: OrderedDict[str, Value] = OrderedDict()
+
+    def has(self, name: str) -> bool:
+        return name in self._values
+
+    def peek(self, name: str) -> Value | None:
+        return self._values.get(name)
+
+    def get(self, name: str, make: Callable[[], Value]) -> Value:
+        value = self._values.get(name)
+        if value is None:
+            value = make()
+        self.put(name, value)
+        return value
+
+    def put(self, name: str, value: Value) -> None:
+        self._values.pop(name, None)
+        self._values[name] = value
+        if len(self._values) > self._size:
+            self._values.popitem(last=False)

@@ -1,0 +1,150 @@
+"""Everything that the dashboard shows of a run, as one object, and whether anything in it changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+
+import numpy as np
+
+from contracts.clip import Clip
+from contracts.encoding import canonical_json
+from contracts.label import Choice
+from labeling_gateway.store import StoreError
+from labeling_gateway.web.desk import Desk
+from labeling_gateway.web.models import Curves, RunView
+from labeling_gateway.web.tally import Entry
+from reward_service.client import RewardClient, RewardRequestError, RewardServiceUnavailable
+
+logger = logging.getLogger("backflip.labeling_page")
+
+_FRESH_SECONDS = 0.5  # how old what is shown may be; several viewers share it
+_AGREEMENT_SECONDS = 3.0  # between two looks at the model
+_NEWEST = 50  # answers that agreement is measured on
+_STALE_SECONDS = 15.0  # after which a run that says nothing is not training
+_REWARD_TIMEOUT = 2.0
+
+
+class Overview:
+    """Made when somebody looks, and not more often than twice a second."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._reward = RewardClient(desk.config.reward_address, _REWARD_TIMEOUT) if desk.config.reward_address else None
+        self._view: RunView | None = None
+        self._made_at = 0.0
+        self._making = asyncio.Lock()
+        self._agreement: tuple[float | None, int] = (None, 0)
+        self._agreement_at = 0.0
+        self._agreement_of = ("", -1)
+
+    async def now(self) -> RunView:
+        """Raises StoreUnreachable."""
+        async with self._making:
+            if self._view is None or time.monotonic() - self._made_at >= _FRESH_SECONDS:
+                self._view = await self._make()
+                self._made_at = time.monotonic()
+            return self._view
+
+    async def changes(self) -> AsyncIterator[RunView | None]:
+        """The view, then again whenever it differs; None now and then, so that a dead connection is noticed."""
+        shown = b""
+        quiet = 0.0
+        while True:
+            try:
+                view = await self.now()
+            except StoreError as error:
+                logger.warning("the dashboard waits for the label store: %s", error)
+                view = None
+            written = canonical_json(view.model_dump(mode="json")) if view is not None else shown
+            if written != shown:
+                shown, quiet = written, 0.0
+                yield view
+            elif quiet >= 15.0:
+                quiet = 0.0
+                yield None
+            await asyncio.sleep(_FRESH_SECONDS)
+            quiet += _FRESH_SECONDS
+
+    async def reward_of(self, clip: Clip) -> tuple[list[float], int]:
+        """The predicted reward of every step and the version that says so; nothing where no service answers."""
+        if self._reward is None:
+            return [], 0
+        try:
+            scores = await self._desk.call(self._reward.score, clip.observation, clip.action)
+        except (RewardServiceUnavailable, RewardRequestError):
+            return [], 0
+        return [round(float(value), 5) for value in scores.reward], scores.version
+
+    async def _make(self) -> RunView:
+        desk = self._desk
+        counts = await desk.caught_up()
+        control = await desk.control()
+        report = await desk.call(desk.client.run_report)
+        reported_at = report.pop("reported_at", None) if report else None
+        if reported_at is not None and reported_at < time.time() - _STALE_SECONDS:
+            report = None
+        report = report or {}
+        curves = Curves(**(report.pop("curves", None) or {name: [] for name in Curves.model_fields}))
+        doing = report.pop("doing", {})
+        agreement, agreement_of = await self._agreed()
+        return RunView(
+            run=desk.config.run,
+            task=desk.config.task,
+            question=desk.config.question,
+            report=report or None,
+            reported_at=reported_at,
+            curves=curves,
+            doing=doing,
+            asked=counts.asked,
+            open=counts.open,
+            leased=counts.leased,
+            used=counts.used,
+            later=counts.later,
+            candidates=counts.candidates,
+            waiting=desk.waiting(),
+            paused=control.paused,
+            budget=desk.config.budget if control.budget is None else control.budget,
+            answers_per_minute=round(desk.tally.per_minute(), 1),
+            agreement=agreement,
+            agreement_of=agreement_of,
+            held_out_accuracy=report.get("reward_model_accuracy"),
+            newest=desk.tally.newest,
+        )
+
+    async def _agreed(self) -> tuple[float | None, int]:
+        """Share of the newest answers that the newest model would give too, and of how many."""
+        if self._reward is None or time.monotonic() - self._agreement_at < _AGREEMENT_SECONDS:
+            return self._agreement
+        self._agreement_at = time.monotonic()
+        try:
+            self._agreement = await self._desk.call(self._measure, self._reward)
+        except (RewardServiceUnavailable, RewardRequestError, LookupError):
+            self._agreement = (None, 0)
+        return self._agreement
+
+    def _measure(self, reward: RewardClient) -> tuple[float | None, int]:
+        """In a thread."""
+        version = int(reward.report()["version"])
+        answers = self._desk.tally.newest_answers(_NEWEST)
+        if not (answers and version):
+            return None, 0
+        if (answers[0].offset, version) == self._agreement_of:
+            return self._agreement
+        clips = [self._clips(entry) for entry in answers]
+        flat = [clip for pair in clips for clip in pair]
+        scores = reward.score(
+            np.concatenate([clip.observation for clip in flat]), np.concatenate([clip.action for clip in flat])
+        )
+        starts = np.cumsum([0, *(len(clip) for clip in flat[:-1])])
+        sums = np.add.reduceat(scores.reward.astype(np.float64), starts).reshape(-1, 2)
+        says_a = sums[:, 0] > sums[:, 1]
+        agrees = [bool(a) == (entry.label.choice is Choice.A) for a, entry in zip(says_a, answers, strict=True)]
+        self._agreement_of = (answers[0].offset, version)
+        return round(sum(agrees) / len(agrees), 3), len(agrees)
+
+    def _clips(self, entry: Entry) -> tuple[Clip, Clip]:
+        query = self._desk.query(entry.label.query)
+        return self._desk.clip(query.clip_a), self._desk.clip(query.clip_b)

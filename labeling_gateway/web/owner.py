@@ -1,0 +1,249 @@
+"""What the run's owner does: sees everything, pauses, sets the budget, invites, withdraws, downloads."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from contracts.label import Choice
+from labeling_gateway.web.callers import Desked, Owner
+from labeling_gateway.web.desk import Desk
+from labeling_gateway.web.errors import Refusal
+from labeling_gateway.web.labeling import clip_ref
+from labeling_gateway.web.models import (
+    Budget,
+    ControlView,
+    InvitationRequest,
+    Invitations,
+    InvitationView,
+    Labels,
+    LabelView,
+    NewInvitation,
+    Pause,
+    PolicyView,
+    RaterName,
+    Raters,
+    RaterView,
+    RunView,
+    Withdrawn,
+)
+from labeling_gateway.web.overview import Overview
+from labeling_gateway.web.refusals import refusals
+
+if TYPE_CHECKING:
+    from labeling_gateway.client import Answered
+
+router = APIRouter(tags=["owner"])
+
+_READ = refusals(401, 403, 422, 429, 503)
+_CHANGE = refusals(400, 401, 403, 413, 415, 422, 429, 503)
+_NEWEST_CLIPS = 8
+
+
+def _overview_of(request: Request) -> Overview:
+    return request.app.state.overview
+
+
+Watched = Annotated[Overview, Depends(_overview_of)]
+
+
+@router.get("/run", responses=_READ)
+async def run(session: Owner, overview: Watched) -> RunView:
+    """Everything that the dashboard shows."""
+    return await overview.now()
+
+
+@router.get(
+    "/events",
+    response_class=Response,
+    responses={
+        200: {"description": "`GET run`, as server-sent events.", "content": {"text/event-stream": {}}},
+        **_READ,
+    },
+)
+async def events(session: Owner, overview: Watched) -> Response:
+    """`GET run` again whenever it changed, twice a second at most, as server-sent events."""
+
+    async def stream() -> AsyncIterator[bytes]:
+        async for view in overview.changes():
+            yield b": still here\n\n" if view is None else f"data: {view.model_dump_json()}\n\n".encode()
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+@router.put("/run/paused", responses=_CHANGE)
+async def pause(body: Pause, session: Owner, desk: Desked) -> ControlView:
+    """Whether new questions are asked; those that are open can be answered all the same."""
+    await desk.call(desk.client.set_paused, body.paused)
+    return await _controlled(desk)
+
+
+@router.put("/run/budget", responses=_CHANGE)
+async def set_budget(body: Budget, session: Owner, desk: Desked) -> ControlView:
+    """How many answers may be used; below what is asked already, no more are asked."""
+    await desk.call(desk.client.set_budget, body.budget)
+    return await _controlled(desk)
+
+
+@router.get("/labels", responses=_READ)
+async def labels(
+    session: Owner,
+    desk: Desked,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    before: Annotated[str, Query(pattern=r"^([0-9]{1,20}-[0-9]{1,20})?$")] = "",
+) -> Labels:
+    """The log, newest first, with what was shown."""
+
+    def read() -> list[LabelView]:
+        return [_label_view(desk, answered) for answered in desk.client.history(limit, before)]
+
+    found = await desk.call(read)
+    return Labels(labels=found, before=found[-1].offset if len(found) == limit else "")
+
+
+@router.get(
+    "/labels.parquet",
+    response_class=Response,
+    responses={
+        200: {"description": "One row a label, in log order.", "content": {"application/vnd.apache.parquet": {}}},
+        **_READ,
+    },
+)
+async def download(session: Owner, desk: Desked) -> Response:
+    """The whole log with its clips, which `backflip train --labels.from` reads."""
+
+    from labeling_gateway.archive import export_labels
+
+    def write() -> FilePath:
+        with tempfile.NamedTemporaryFile(suffix=".parquet", delete=False) as file:
+            path = FilePath(file.name)
+        try:
+            export_labels(desk.client, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    path = await desk.call(write)
+    name = re.sub(r"[^\w.-]", "_", desk.config.run, flags=re.ASCII)
+    return FileResponse(
+        path,
+        media_type="application/vnd.apache.parquet",
+        filename=f"{name}.parquet",
+        headers={"Cache-Control": "no-store"},
+        background=BackgroundTask(path.unlink, missing_ok=True),
+    )
+
+
+@router.get("/raters", responses=_READ)
+async def raters(session: Owner, desk: Desked) -> Raters:
+    """Who answered, how much, how fast, and how alike."""
+    found = await desk.call(desk.client.raters)
+    return Raters(
+        raters=[
+            RaterView(
+                name=rater.name,
+                standing=rater.standing,
+                withdrawn=rater.withdrawn,
+                last_answer_at=rater.last_answer_at,
+                median_seconds=rater.median_seconds,
+                agreement=rater.agreement,
+            )
+            for rater in found
+        ]
+    )
+
+
+@router.post("/raters/{rater}/withdrawal", responses=_CHANGE)
+async def withdraw(rater: Annotated[RaterName, Path()], session: Owner, desk: Desked) -> Withdrawn:
+    """Takes all answers of a rater back, by labels that supersede them; nothing is deleted."""
+    return Withdrawn(withdrawn=await desk.call(desk.client.withdraw, rater))
+
+
+@router.get("/invitations", responses=_READ)
+async def invitations(session: Owner, desk: Desked) -> Invitations:
+    """All that were made, newest first."""
+    noted = await desk.call(desk.client.invitations)
+    views = [InvitationView(**{name: fields[name] for name in InvitationView.model_fields}) for fields in noted]
+    return Invitations(invitations=sorted(views, key=lambda view: view.created_at, reverse=True))
+
+
+@router.post("/invitations", status_code=201, responses=_CHANGE)
+async def invite(body: InvitationRequest, session: Owner, request: Request, desk: Desked) -> NewInvitation:
+    """A link for one rater. Whoever has it answers under that name until it expires or is revoked."""
+    invitation = desk.tickets.invite(body.rater, body.hours)
+    noted = {
+        "id": invitation.id,
+        "rater": invitation.rater,
+        "created_at": round(time.time(), 3),
+        "expires_at": round(invitation.expires_at, 3),
+    }
+    await desk.call(desk.client.note_invitation, noted)
+    # In the fragment, which browsers send to nobody and no log has.
+    link = (
+        f"{request.url.scheme}://{request.headers['host']}/label#invitation={desk.tickets.write_invitation(invitation)}"
+    )
+    return NewInvitation(**noted, revoked=False, link=link)
+
+
+@router.delete("/invitations/{id}", status_code=204, responses=refusals(401, 403, 422, 429, 503))
+async def revoke(id: Annotated[str, Path(pattern="^[0-9a-f]{16}$")], session: Owner, desk: Desked) -> None:
+    """Ends an invitation and every session that came from it."""
+    await desk.revoke(id)
+
+
+@router.get("/policy", responses=refusals(401, 403, 404, 422, 429, 503))
+async def policy(session: Owner, desk: Desked, overview: Watched) -> PolicyView:
+    """The newest clip of the newest policy that was heard of, and what the reward model says of each step."""
+
+    def newest() -> tuple[Any, Any] | None:
+        clips = desk.client.newest_clips(_NEWEST_CLIPS)
+        if not clips:
+            return None
+        name, clip = max(clips, key=lambda found: found[1].policy_version)
+        desk.keep_clip(name, clip)
+        return clip, clip_ref(desk, name, clip)
+
+    found = await desk.call(newest)
+    if found is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "there is no clip yet: nothing is being trained just now")
+    clip, ref = found
+    desk.prepare(ref)
+    reward, version = await overview.reward_of(clip)
+    return PolicyView(clip=ref, reward=reward, policy_version=clip.policy_version, reward_version=version)
+
+
+async def _controlled(desk: Desk) -> ControlView:
+    desk.forget_control()
+    control = await desk.control()
+    return ControlView(paused=control.paused, budget=desk.config.budget if control.budget is None else control.budget)
+
+
+def _label_view(desk: Desk, answered: Answered) -> LabelView:
+    """In a thread. An answer as its rater saw and gave it."""
+    label, query = answered.label, answered.query
+    left, right = (clip_ref(desk, hash, desk.clip(hash)) for hash in (query.clip_a, query.clip_b))
+    if label.flipped:
+        left, right = right, left
+    sides = {Choice.A: "right" if label.flipped else "left", Choice.B: "left" if label.flipped else "right"}
+    return LabelView(
+        offset=answered.offset,
+        query=label.query,
+        rater=label.rater,
+        choice=sides.get(label.choice, label.choice.value),  # pyright: ignore[reportArgumentType]
+        opinion=label.opinion.value,
+        standing=answered.standing,
+        answered_at=label.answered_at,
+        seconds=label.seconds,
+        left=left,
+        right=right,
+    )
