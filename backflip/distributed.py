@@ -197,18 +197,18 @@ class DistributedSystem:
 
 
 def _start_ray() -> None:
-    """A Ray of our own on loopback, unless one is named by RAY_ADDRESS."""
-    if "RAY_ADDRESS" not in os.environ:
-        # Without this, Ray takes the machine's outside address and listens on every interface. Its
-        # processes read the variable; here Ray was imported already, and had read it then.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        ray_constants.ENABLE_RAY_CLUSTER = False
+    """A Ray of our own, on loopback."""
+    # Without this, Ray takes the machine's outside address and listens on every interface. Its
+    # processes read the variable; here Ray was imported already, and had read it then.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to Ray's makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
     project = str(Path(__file__).resolve().parent.parent)
     on_sigterm = signal.getsignal(signal.SIGTERM)
     ray.init(
+        address="local",  # also where RAY_ADDRESS names a cluster: its machines would not reach our loopback
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
         configure_logging=False,

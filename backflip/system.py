@@ -162,7 +162,7 @@ def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simula
 
 def reward_config(config: TrainConfig) -> RewardConfig:
     """The ensemble's config, with a first fit that does not wait for more answers than are asked up front."""
-    upfront = max(1, round(config.labels.questions * config.labels.upfront))
+    upfront = max(1, config.labels.upfront_questions)
     return replace(config.reward_model, first_fit=min(config.reward_model.first_fit, upfront))
 
 
