@@ -22,6 +22,7 @@ from actors.worker import ActorFailed, Worker, WorkerSpec
 from contracts import log as log_setup
 from contracts.memory import keep_freed_memory
 from contracts.rollout import Rollout
+from contracts.status import Status
 from labeling_gateway.client import GatewayClient, StoreError
 from learner.policy import PolicySnapshot
 from reward_service.client import RewardClient, RewardServiceUnavailable
@@ -54,21 +55,20 @@ class RolloutActor:
         if ray.get_runtime_context().was_current_actor_reconstructed:
             # Not the same episodes over again.
             spec = dataclasses.replace(spec, seed=spec.seed + os.getpid())
-        self._status = "starting"
+        self._status = Status("starting")
         self._reward = RewardClient(services.reward) if services.reward else None
         with _in_one_line():
             gateway = _reach_store(services.store_url, services.run) if services.store_url else None
             self._worker = Worker(spec, self._score if self._reward else None, gateway.offer if gateway else None)
 
     def slab(self, snapshot: PolicySnapshot) -> Rollout:
-        self._status = "simulating"
+        self._status = Status("simulating")
         with _in_one_line():
             rollout = self._worker.slab(snapshot)
-        self._status = "waiting for work"
+        self._status = Status("waiting for work")
         return rollout
 
-    def status(self) -> str:
-        """What it is doing or waiting for, in words."""
+    def status(self) -> Status:
         return self._status
 
     def process_id(self) -> int:
@@ -80,13 +80,14 @@ class RolloutActor:
         waiting_since: float | None = None
         while True:
             try:
-                self._status = "scoring" if waiting_since is None else self._status
+                self._status = Status("having a slab scored") if waiting_since is None else self._status
                 scores = self._reward.score(observation, action)
             except RewardServiceUnavailable as error:
                 if waiting_since is None:
                     waiting_since = time.monotonic()
                     log.warning("sampling pauses: %s", error)
-                self._status = f"waiting {time.monotonic() - waiting_since:.0f} s for the reward service"
+                waited = time.monotonic() - waiting_since
+                self._status = Status(f"waiting {waited:.0f} s for the reward service", held_up=True)
                 time.sleep(_RETRY_SECONDS)
             else:
                 if waiting_since is not None:
@@ -157,11 +158,11 @@ class ActorPool:
     def process_ids(self) -> list[int]:
         return ray.get([actor.process_id.remote() for actor in self._actors])
 
-    def statuses(self, timeout: float = 0.5) -> list[str]:
-        """What each actor is doing, in words; "busy" where it does not answer in time."""
+    def statuses(self, timeout: float = 0.5) -> list[Status]:
+        """What each actor is doing; "busy" where it does not answer in time."""
         calls = [actor.status.remote() for actor in self._actors]
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=timeout)
-        return [_status(call) if call in ready else "busy" for call in calls]
+        return [_status(call) if call in ready else Status("busy") for call in calls]
 
     def publish(self, snapshot: PolicySnapshot) -> None:
         reference = ray.put(snapshot)
@@ -246,11 +247,11 @@ class ActorPool:
                     self._changed.notify_all()
 
 
-def _status(call: Any) -> str:
+def _status(call: Any) -> Status:
     try:
         return ray.get(call)
     except RayActorError:
-        return "restarting"
+        return Status("restarting", held_up=True)
 
 
 def _reason(error: Exception) -> str:

@@ -77,7 +77,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
         try:
             training = _Training(system, ppo, config.steps)
             say("training until the questions asked up front are answered")
-            training.warm_up(round(config.labels.budget * config.labels.upfront))
+            training.warm_up(config.labels.upfront_questions)
             worlds = config.actors.count * config.actors.worlds
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}")

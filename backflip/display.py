@@ -7,6 +7,7 @@ import time
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from backflip.config import TrainConfig
@@ -51,7 +52,7 @@ class Display:
             self._next = clock + _LINE_SECONDS
 
     def _line(self, now: Snapshot, facts: Facts) -> str:
-        waiting = "; ".join(f"{part} {what}" for part, what in facts.doing.items() if _notable(what))
+        waiting = "; ".join(f"{part}: {status.doing}" for part, status in facts.parts.items() if status.held_up)
         parts = [
             f"{now.env_steps / 1e6:.2f}M steps",
             f"{now.simulated_seconds / 3600:.2f} h simulated in {_clock(now.wall_seconds)}",
@@ -85,15 +86,11 @@ class Display:
         )
         if now.dropped_slabs or now.skipped_slabs:
             table.add_row("slabs left out", f"{now.dropped_slabs} too old, {now.skipped_slabs} before the first fit")
-        for part, what in facts.doing.items():
-            table.add_row(part, what)
-        table.add_row("folder", self._folder)
+        table.add_row("learner", f"learning, waits for slabs {now.waiting_share:.0%} of the time")
+        for part, status in facts.parts.items():
+            table.add_row(part, f"[bold red]{escape(status.doing)}[/]" if status.held_up else escape(status.doing))
+        table.add_row("folder", escape(self._folder))
         return table
-
-
-def _notable(what: str) -> bool:
-    """Whether a line of plain text should mention it: something is down, or held up."""
-    return "reward service" in what or "down" in what or "restarting" in what or "label store" in what
 
 
 def _clock(seconds: float) -> str:

@@ -23,10 +23,11 @@ from backflip.config import TrainConfig
 from backflip.errors import UserError
 from backflip.run_folder import RunFolder
 from backflip.supervisor import Part, Supervisor
-from backflip.system import Facts, open_store, reward_config, worker_specs
+from backflip.system import Facts, label_parts, open_store, reward_config, worker_specs
 from contracts.clip import Scene
 from contracts.files import write_whole
 from contracts.spaces import Spaces
+from contracts.status import Status
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig, TeacherConfig
 from labeling_gateway.embedded import free_port
@@ -57,7 +58,9 @@ class DistributedSystem:
         self._gateway: GatewayClient | None = None
         self._reward: RewardClient | None = None
         self._pool: ActorPool | None = None
+        self._config = config
         self._facts = Facts()
+        self._fitted = 0  # answers, as the reward service last said
         self._started_ray = False
         self._progress_from = 0.0
         self._stopping = threading.Event()
@@ -161,11 +164,9 @@ class DistributedSystem:
     def _gather(self) -> Facts:
         facts = Facts(self._facts.labels_used, self._facts.reward_version, self._facts.held_out_accuracy)
         assert self._pool is not None
-        for number, status in enumerate(self._pool.statuses()):
-            facts.doing[f"actor {number}"] = status
+        facts.parts = {f"actor {number}": status for number, status in enumerate(self._pool.statuses())}
         self._hear_services(facts)
-        for name in self._supervisor.down():
-            facts.doing[name] = "down, restarting"
+        facts.parts |= {name: Status("down, restarting", held_up=True) for name in self._supervisor.down()}
         return facts
 
     def _count_used(self) -> None:
@@ -178,33 +179,36 @@ class DistributedSystem:
         gateway, reward = self._gateway, self._reward
         if gateway is None or reward is None:
             return
-        try:
-            counts = gateway.counts()
-            facts.labels_used = counts.used
-            facts.doing["gateway"] = f"waiting for {counts.waiting}" if counts.waiting else "asking"
-        except StoreError as error:
-            facts.doing["gateway"] = str(error)
+        trouble: dict[str, Status] = {}
         try:
             report = reward.report()
             facts.reward_version = report["version"]
             facts.held_out_accuracy = report["held_out_accuracy"]
+            self._fitted = report["answers"]
         except RewardServiceUnavailable as error:
-            facts.doing["reward service"] = str(error)
+            trouble["reward service"] = Status(str(error), held_up=True)
+        try:
+            counts = gateway.counts()
+            facts.labels_used = counts.used
+            facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version)
+        except StoreError as error:
+            trouble["label store"] = Status(str(error), held_up=True)
+        facts.parts |= trouble
 
 
 def _start_ray() -> None:
-    """A Ray of our own on loopback, unless one is named by RAY_ADDRESS."""
-    if "RAY_ADDRESS" not in os.environ:
-        # Without this, Ray takes the machine's outside address and listens on every interface. Its
-        # processes read the variable; here Ray was imported already, and had read it then.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        ray_constants.ENABLE_RAY_CLUSTER = False
+    """A Ray of our own, on loopback."""
+    # Without this, Ray takes the machine's outside address and listens on every interface. Its
+    # processes read the variable; here Ray was imported already, and had read it then.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to Ray's makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
     project = str(Path(__file__).resolve().parent.parent)
     on_sigterm = signal.getsignal(signal.SIGTERM)
     ray.init(
+        address="local",  # also where RAY_ADDRESS names a cluster: its machines would not reach our loopback
         include_dashboard=False,
         object_store_memory=_OBJECT_STORE_BYTES,
         configure_logging=False,

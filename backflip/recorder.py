@@ -31,6 +31,7 @@ class Snapshot:
     wall_seconds: float
     simulated_seconds: float
     steps_per_second: float
+    waiting_share: float  # of the wall time, that the learner waited for slabs
     labels_used: int
     labels_budget: int
     reward_model_version: int
@@ -61,6 +62,7 @@ class Recorder:
         self._control_timestep = control_timestep
         self._wall_before = progress.wall_seconds
         self._steps_before = progress.env_steps
+        self._waited_before = progress.waited_seconds
         self._episodes: deque[Episode] = deque(maxlen=_EPISODES)
         self._next = 0.0
         self.last = self._snapshot(progress, 0, Facts())
@@ -103,6 +105,7 @@ class Recorder:
             wall_seconds=wall,
             simulated_seconds=progress.env_steps * self._control_timestep,
             steps_per_second=(progress.env_steps - self._steps_before) / session if session else 0.0,
+            waiting_share=(progress.waited_seconds - self._waited_before) / session if session else 0.0,
             labels_used=facts.labels_used,
             labels_budget=self._config.labels.questions if self._config.needs_labels else 0,
             reward_model_version=facts.reward_version,

@@ -13,7 +13,7 @@ import numpy as np
 from actors.worker import Worker, WorkerSpec
 from backflip.config import TrainConfig
 from backflip.run_folder import RunFolder
-from backflip.system import Facts, Store, open_store, reward_config, worker_specs
+from backflip.system import Facts, Store, label_parts, open_store, reward_config, worker_specs
 from contracts.rollout import Rollout
 from contracts.spaces import Spaces
 from labeling_gateway.client import GatewayClient
@@ -36,7 +36,8 @@ class SerialSystem:
         self.source = self
         specs = worker_specs(config, resumed_at=resumed_at, threads=os.cpu_count() or 1)
         self._snapshot: PolicySnapshot | None = None
-        self._facts = Facts(doing={"everything": "in this process"})
+        self._config = config
+        self._facts = Facts()
         self._workers: deque[Worker] = deque()
         self._learns_from_labels = config.needs_labels
         self._store: Store | None = None
@@ -90,7 +91,7 @@ class SerialSystem:
             labels_used=counts.used,
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
-            doing={"gateway": f"waiting for {counts.waiting}" if counts.waiting else "asking"},
+            parts=label_parts(self._config, counts, report.answers, report.version),
         )
 
     def facts(self) -> Facts:

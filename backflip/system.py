@@ -14,7 +14,9 @@ from actors.worker import WorkerSpec
 from backflip.config import TrainConfig
 from backflip.errors import UserError
 from backflip.run_folder import RunFolder
-from labeling_gateway.client import GatewayClient
+from contracts.rollout import UNFITTED
+from contracts.status import Status
+from labeling_gateway.client import Counts, GatewayClient
 from labeling_gateway.embedded import EmbeddedStore, start_embedded
 from labeling_gateway.store import StoreError, connect
 from learner.loop import Progress, RolloutSource
@@ -32,7 +34,7 @@ class Facts:
     labels_used: int = 0
     reward_version: int = 0
     held_out_accuracy: float | None = None
-    doing: dict[str, str] = field(default_factory=dict)  # part to what it does or waits for
+    parts: dict[str, Status] = field(default_factory=dict)  # by name, what each does or waits for
 
 
 class System(Protocol):
@@ -121,6 +123,30 @@ def require_store() -> None:
         raise UserError(str(error)) from None
 
 
+def label_parts(config: TrainConfig, counts: Counts, fitted: int, version: int) -> dict[str, Status]:
+    """What the parts that turn questions into a reward are doing.
+
+    Args:
+        fitted: answers that reward model ``version`` was fitted to.
+    """
+    parts = {
+        "labeling gateway": Status(f"waiting for {counts.waiting}" if counts.waiting else "asking"),
+        "label store": Status(f"holds {counts.used + counts.later:,} answers"),
+    }
+    if config.labels.source == "scripted":
+        parts["teacher"] = Status("answering" if counts.open + counts.leased else "waiting for questions")
+    fresh = counts.used + counts.later - fitted
+    if version == UNFITTED:
+        needed = reward_config(config).first_fit
+        parts["reward service"] = Status(f"waiting for {needed} answers to fit version 1")
+    else:
+        parts["reward service"] = Status(
+            f"scoring by version {version}, "
+            + (f"{fresh} answers not fitted yet" if fresh > 0 else "all answers fitted")
+        )
+    return parts
+
+
 def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simulator:
     """The job's task, not staggered: for its spaces, its scene, or an evaluation.
 
@@ -136,7 +162,7 @@ def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simula
 
 def reward_config(config: TrainConfig) -> RewardConfig:
     """The ensemble's config, with a first fit that does not wait for more answers than are asked up front."""
-    upfront = max(1, round(config.labels.questions * config.labels.upfront))
+    upfront = max(1, config.labels.upfront_questions)
     return replace(config.reward_model, first_fit=min(config.reward_model.first_fit, upfront))
 
 

@@ -16,6 +16,9 @@ MINIMUM_BATCH = 5
 MAXIMUM_BATCH = 100
 """Most questions asked at once, whatever the budget."""
 
+ROUNDING = 1e-9
+"""Where a share of a budget is counted in whole questions: 0.07 * 100 must be 7, not 8."""
+
 BATCHES = 40
 """A budget is asked in about this many batches, so that each is chosen by a fresh model."""
 
@@ -76,6 +79,11 @@ class LabelsConfig:
     def questions(self) -> int:
         """Questions that may be asked in all: none where nobody answers."""
         return 0 if self.source == "none" else self.budget
+
+    @property
+    def upfront_questions(self) -> int:
+        """Questions that may be asked before the first step."""
+        return math.ceil(self.questions * self.upfront - ROUNDING)
 
     @property
     def batch(self) -> int:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 
-from labeling_gateway.config import LabelsConfig
-
-_ROUNDING = 1e-9
+from labeling_gateway.config import ROUNDING, LabelsConfig
 
 
 def allowed(labels: LabelsConfig, share: float) -> int:
@@ -15,10 +13,10 @@ def allowed(labels: LabelsConfig, share: float) -> int:
     `upfront` of them before the first step; the others at a rate that falls as 1 / (t + ask_decay),
     where t goes from 0 at the start to 1 at `ask_until`, by which all have been asked.
     """
-    upfront = math.ceil(labels.questions * labels.upfront - _ROUNDING)
+    upfront = labels.upfront_questions
     t = min(1.0, max(0.0, share) / labels.ask_until)
     asked = math.log1p(t / labels.ask_decay) / math.log1p(1 / labels.ask_decay)
-    return upfront + math.floor((labels.questions - upfront) * asked + _ROUNDING)
+    return upfront + math.floor((labels.questions - upfront) * asked + ROUNDING)
 
 
 def due(labels: LabelsConfig, share: float, asked: int, unanswered: int) -> int:

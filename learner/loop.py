@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -35,6 +36,7 @@ class Progress:
     skipped_slabs: int = 0  # the reward model was not fitted yet: there was nothing to learn from
     dropped_slabs: int = 0  # the policy that sampled them was too old
     wall_seconds: float = 0.0  # of training, start-up left out
+    waited_seconds: float = 0.0  # of this session's, spent waiting for slabs
     reward_version: int = UNFITTED  # of the newest slab
     stats: UpdateStats = field(default_factory=UpdateStats)  # of the newest update
     episodes: list[Episode] = field(default_factory=list)  # that ended in the newest slabs
@@ -58,7 +60,9 @@ def learn(
     """
     source.publish(ppo.snapshot())
     while progress.env_steps < total_steps and not stopped():
+        asked = time.monotonic()
         slabs = source.collect()
+        progress.waited_seconds += time.monotonic() - asked
         if not slabs:
             progress.episodes = []
             on_update(progress)  # nothing came for a while: whoever watches is told why

@@ -31,10 +31,12 @@ class PPOConfig:
     """How far the policy may move from the one before the update, as a ratio."""
     value_weight: float = 0.5
     """Weight of the value loss."""
-    entropy_weight: float = 0.01
-    """Reward for staying random."""
+    entropy_weight: float = 0.02
+    """Reward for staying random: with half of this, policies stay lying where their first flip ended."""
     max_gradient: float = 0.5
     """The policy's and the value's gradients are each scaled down to this norm."""
+    max_divergence: float = 0.1
+    """No further pass over a batch once one has left the policy this far (KL) from where it was."""
     max_lag: int = 4
     """Slabs from a policy more than this many versions old are dropped."""
     hidden: tuple[int, ...] = (64, 64)
@@ -44,7 +46,7 @@ class PPOConfig:
         for name in ("discount", "trace_decay"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"learner.{name} must lie in [0, 1], not {getattr(self, name)}")
-        for name in ("learning_rate", "clip", "max_gradient", "epochs", "minibatches"):
+        for name in ("learning_rate", "clip", "max_gradient", "max_divergence", "epochs", "minibatches"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"learner.{name} must be positive, not {getattr(self, name)}")
         if self.max_lag < 0:
@@ -181,9 +183,10 @@ class PPO:
         """All the gradient steps, and whether every loss and gradient of them was finite."""
         config = self.config
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
-        totals = torch.zeros(5)
+        passes: list[Tensor] = []  # the means of each, in the order of UpdateStats
         health = torch.zeros(())  # once not finite it stays so: looked at once, after the last step
         for _ in range(config.epochs):
+            means = torch.zeros(5)
             order = torch.randperm(len(advantage), generator=self._generator)
             for rows in order.tensor_split(config.minibatches):
                 log_prob, entropy, value = self.policy.evaluate(batch.observation[rows], batch.action[rows])
@@ -204,9 +207,12 @@ class PPO:
                 with torch.no_grad():
                     divergence = (ratio - 1 - log_ratio).mean()
                     beyond = ((ratio - 1).abs() > config.clip).float().mean()
-                    totals += torch.stack((policy_loss, value_loss, mean_entropy, divergence, beyond))
-        means = (totals / (config.epochs * config.minibatches)).tolist()
-        return UpdateStats(*means), bool(health.isfinite())
+                    found = torch.stack((policy_loss, value_loss, mean_entropy, divergence, beyond))
+                    means += found / config.minibatches
+            passes.append(means)
+            if means[3] > config.max_divergence:
+                break
+        return UpdateStats(*torch.stack(passes).mean(0).tolist()), bool(health.isfinite())
 
 
 def _tensor(array: np.ndarray) -> Tensor:

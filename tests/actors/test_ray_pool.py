@@ -139,7 +139,7 @@ def test_sampling_waits_for_the_reward_service_and_says_so(opened: Opened, tmp_p
     pool.wait_ready()
     pool.publish(snapshot_of(POLICY))
     give_up = time.monotonic() + 20
-    while "for the reward service" not in pool.statuses()[0]:
+    while "for the reward service" not in pool.statuses()[0].doing:
         assert time.monotonic() < give_up, pool.statuses()
         time.sleep(0.1)
     assert pool.collect() == []
@@ -148,7 +148,7 @@ def test_sampling_waits_for_the_reward_service_and_says_so(opened: Opened, tmp_p
     serving = serve(config, model)
     slabs = take(pool, lambda slabs: len(slabs) >= 3)
     assert {slab.reward_version for slab in slabs} == {UNFITTED}
-    assert "for the reward service" not in pool.statuses()[0]
+    assert "for the reward service" not in pool.statuses()[0].doing
     serving.stop()
 
 

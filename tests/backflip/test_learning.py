@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -23,17 +24,21 @@ def train(out: Path, preset: str, *arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_cartpole_balances_from_100_answers(tmp_path: Path, seed: int) -> None:
-    run = backflip.train("cartpole", seed=seed, serial=True, out=tmp_path)
+    run = backflip.train("cartpole", seed=seed, serial=True, steps=400_000, out=tmp_path)
     assert run.summary["labels_used"] <= 100
     assert run.summary["metrics"]["steps_per_episode"] > 475  # gymnasium's bar for CartPole-v1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_hopper_learns_to_backflip_from_900_answers(tmp_path: Path, seed: int) -> None:
-    summary = train(tmp_path, "hopper-backflip", "--seed", str(seed))
-    assert summary["labels_used"] <= 900
-    assert summary["metrics"]["flips_per_episode"] >= 3.0
+@pytest.mark.parametrize(("answers", "flips"), [(900, 3.0), (100, 2.5)])
+def test_a_hopper_learns_to_backflip(tmp_path: Path, answers: int, flips: float) -> None:
+    """The median of three seeds; docs/results.md has all of five."""
+    summaries = [
+        train(tmp_path / str(seed), "hopper-backflip", "--labels.budget", str(answers), "--seed", str(seed))
+        for seed in range(3)
+    ]
+    assert max(summary["labels_used"] for summary in summaries) <= answers
+    assert median(summary["metrics"]["flips_per_episode"] for summary in summaries) >= flips
 
 
 @pytest.mark.slow

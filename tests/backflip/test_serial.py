@@ -15,6 +15,7 @@ from backflip.run_folder import RunFolder, create_run_folder
 from backflip.serial import SerialSystem
 from backflip.system import probe_task
 from contracts.label import Query
+from contracts.status import Status
 from labeling_gateway.config import LabelsConfig
 from labeling_gateway.replay import replay
 from learner.loop import Progress, learn
@@ -140,7 +141,7 @@ def test_questions_that_a_killed_run_left_open_are_answered(tmp_path: Path) -> N
     system = SerialSystem(config, folder, spaces)
     teacher, system._teacher = system._teacher, None  # nobody answers before it is killed
     system.publish(ppo.snapshot())
-    while system.facts().doing.get("gateway") != "waiting for answers":
+    while system.facts().parts.get("labeling gateway") != Status("waiting for answers"):
         system.collect()
         system.after_update(Progress(env_steps=1), config.steps)
     assert system._client.counts().open > 0

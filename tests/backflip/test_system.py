@@ -21,7 +21,8 @@ from backflip.config import TrainConfig
 from backflip.errors import UserError
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
-from backflip.system import open_store, worker_specs
+from backflip.system import label_parts, open_store, worker_specs
+from labeling_gateway.client import Counts
 from labeling_gateway.embedded import free_port
 from reward_service.ensemble import Ensemble, initial_layers
 from reward_service.fitting import FitReport
@@ -48,6 +49,31 @@ def forgetful_store(tmp_path: Path) -> Iterator[str]:
     yield f"redis://127.0.0.1:{port}/0"
     process.terminate()
     process.wait()
+
+
+def counts(**known: int | str) -> Counts:
+    nothing = Counts(asked=0, open=0, leased=0, used=0, later=0, candidates=0, waiting="")
+    return replace(nothing, **known)
+
+
+def test_every_part_that_turns_questions_into_a_reward_says_what_it_does() -> None:
+    config = PRESETS["hopper-backflip"].config
+    before = label_parts(config, counts(waiting="candidate clips"), fitted=0, version=0)
+    assert {part: status.doing for part, status in before.items()} == {
+        "labeling gateway": "waiting for candidate clips",
+        "label store": "holds 0 answers",
+        "teacher": "waiting for questions",
+        "reward service": "waiting for 20 answers to fit version 1",
+    }
+    amid = label_parts(config, counts(asked=60, open=8, leased=2, used=50), fitted=40, version=3)
+    assert {part: status.doing for part, status in amid.items()} == {
+        "labeling gateway": "asking",
+        "label store": "holds 50 answers",
+        "teacher": "answering",
+        "reward service": "scoring by version 3, 10 answers not fitted yet",
+    }
+    nobody = replace(config, labels=replace(config.labels, source="none"))
+    assert "teacher" not in label_parts(nobody, counts(), fitted=0, version=0)
 
 
 def test_a_store_that_keeps_nothing_is_refused_in_a_line(forgetful_store: str, tmp_path: Path) -> None:

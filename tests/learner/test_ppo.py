@@ -47,7 +47,7 @@ def slab(policy: Policy, *, seed: int = 0, ends: bool = True, version: int = 0) 
 
 @pytest.mark.parametrize("kind", ["continuous", "discrete"])
 def test_update_equals_the_plain_reference(kind: str) -> None:
-    config = PPOConfig(epochs=3, minibatches=4, entropy_weight=0.01)
+    config = PPOConfig(epochs=3, minibatches=4, entropy_weight=0.01, max_divergence=1.0)
     learner = PPO(spec(kind), config, seed=3)
     reference = Policy(spec(kind))
     reference.load(learner.snapshot())
@@ -56,6 +56,17 @@ def test_update_equals_the_plain_reference(kind: str) -> None:
     learner.update([rollout])
     for (name, ours), theirs in zip(learner.policy.named_parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_an_update_ends_early_where_the_policy_has_gone_far() -> None:
+    bold = {"minibatches": 1, "learning_rate": 0.03}
+    bounded = PPO(spec(), PPOConfig(epochs=50, max_divergence=0.1, **bold), seed=2)
+    free = PPO(spec(), PPOConfig(epochs=50, max_divergence=1e9, **bold), seed=2)
+    short = PPO(spec(), PPOConfig(epochs=1, max_divergence=1e9, **bold), seed=2)
+    rollout = slab(free.policy)
+    stats = {learner: learner.update([rollout]) for learner in (bounded, free, short)}
+    assert stats[free].divergence > stats[bounded].divergence > stats[short].divergence
+    assert stats[bounded].divergence < 0.2
 
 
 def test_without_lag_vtrace_is_gae() -> None:

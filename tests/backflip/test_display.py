@@ -1,0 +1,62 @@
+"""What a person sees of a run, with a terminal and without."""
+
+from __future__ import annotations
+
+import os
+import pty
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backflip.display import Display
+from backflip.presets import PRESETS
+from backflip.recorder import Recorder, Snapshot
+from backflip.run_folder import create_run_folder
+from backflip.system import Facts
+from contracts.status import Status
+from learner.loop import Progress
+
+CONFIG = PRESETS["hopper-backflip"].config
+FACTS = Facts(
+    labels_used=250,
+    reward_version=3,
+    held_out_accuracy=0.8,
+    parts={
+        "actor 0": Status("simulating"),
+        "reward service": Status("down, restarting", held_up=True),
+    },
+)
+
+
+@pytest.fixture
+def now(tmp_path: Path) -> Snapshot:
+    config = replace(CONFIG, out=tmp_path, name="run")
+    with Recorder(create_run_folder(config), config, 0.008, Progress()) as recorder:
+        return recorder.record(Progress(env_steps=500_000, waited_seconds=1.0), 60, FACTS)
+
+
+def test_without_a_terminal_a_line_tells_what_is_held_up(now: Snapshot, capfd: pytest.CaptureFixture[str]) -> None:
+    with Display(CONFIG, "runs/some", "flips") as display:
+        display.show(now, FACTS)
+    line = capfd.readouterr().err
+    assert line.count("\n") == 1
+    for part in ("0.50M steps", "answers 250/900", "accuracy 80%", "flips", "policy v60, reward v3"):
+        assert part in line
+    assert line.rstrip().endswith("reward service: down, restarting")
+    assert "simulating" not in line
+
+
+def test_on_a_terminal_a_panel_tells_what_every_part_does(now: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "100")
+        with Display(CONFIG, "runs/[some]", "flips") as display:
+            display.show(now, FACTS)
+        terminal.flush()
+        seen = os.read(leader, 65536).decode()
+    os.close(leader)
+    for part in ("250 of 900", "80%", "simulating", "down, restarting", "waits for slabs", "runs/[some]"):
+        assert part in seen
