@@ -97,9 +97,9 @@ def _require_answers(store: Store, folder: RunFolder) -> None:
         counts = client.counts()
     finally:
         client.close()
-    if counts.used + counts.later < fitted.answers:
+    if counts.labels < fitted.answers:
         raise UserError(
-            f"the label store holds {counts.used + counts.later} answers of {folder.path}, and its reward model was "
+            f"the label store holds {counts.labels} answers of {folder.path}, and its reward model was "
             f"fitted to {fitted.answers}: it is not this run's store; resume with the REDIS_URL it was trained with"
         )
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from contracts.encoding import canonical_json, content_hash, reading, require_schema
 
-SCHEMA = 1
+SCHEMA = 2
 
 HELD_OUT_SHARE = 0.1
 """The share of queries that no member of the reward ensemble ever trains on."""
@@ -21,6 +21,7 @@ class Choice(StrEnum):
     B = "b"
     EQUAL = "equal"
     CANT_TELL = "cant_tell"
+    WITHDRAWN = "withdrawn"  # no answer: takes back the label that it supersedes
 
 
 class Opinion(StrEnum):
@@ -28,6 +29,7 @@ class Opinion(StrEnum):
 
     FIRST = "first"
     LATER = "later"  # a second rater, or a late answer to a query that was leased to another
+    IMPORTED = "imported"  # given in another run
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Label:
-    """One committed answer; its position in the log is the log's, not its own."""
+    """One committed answer, or its withdrawal; its position in the log is the log's, not its own.
+
+    A label stands as long as none supersedes it, unless it is a withdrawal.
+    """
 
     query: str
     rater: str
@@ -65,6 +70,7 @@ class Label:
     answered_at: float  # seconds since the epoch, by the gateway's clock
     seconds: float  # from showing to answer, as the labeler measured it
     supersedes: str = ""  # log offset of the label that this one replaces
+    flipped: bool = False  # clip b was shown on the left
 
     def to_bytes(self) -> bytes:
         return canonical_json({"kind": "label", "schema": SCHEMA} | asdict(self))

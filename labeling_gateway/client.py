@@ -5,71 +5,46 @@ Everything goes through the label store; no call needs the gateway's process.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
 from redis.client import PubSub
 
 from contracts.clip import Clip, Scene
-from contracts.encoding import content_hash
-from contracts.label import SCHEMA, Choice, Label, Lease, Opinion, Query
-from labeling_gateway import scripts
-from labeling_gateway.durable import Command, Session, script
+from contracts.encoding import canonical_json, content_hash
+from contracts.label import Choice, Label, Lease, Query
+from labeling_gateway import label_log, leasing, ownership, scripts
+from labeling_gateway.durable import Command
 from labeling_gateway.hasty import Hasty
-from labeling_gateway.store import Keys, StoreError, connect
+from labeling_gateway.raters import RaterBook
+from labeling_gateway.replies import Answered, Control, Counts, Progress, Rater, Receipt
+from labeling_gateway.run_store import RunStore
+from labeling_gateway.store import StoreError, connect
 
 _PAGE = 500  # questions looked up in one round trip
-_SOURCES = [scripts.COUNTS, scripts.EXPIRE, scripts.ASK, scripts.LEASE, scripts.RELEASE, scripts.ANSWER]
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """An answer is on disk, once."""
-
-    offset: str  # its place in the label log
-    opinion: Opinion
-    repeated: bool  # this rater had answered before, and that answer stands
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Where the questions of a run are."""
-
-    asked: int  # open, leased and answered together
-    open: int
-    leased: int
-    used: int  # first opinions, which is what the budget counts
-    later: int  # other opinions committed
-    candidates: int  # clips that were offered, as the gateway last said
-    waiting: str  # what the gateway waits for, "" where it does not
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the run is, as the learner last said."""
-
-    env_steps: int
-    total_steps: int
-
-    @property
-    def share(self) -> float:
-        return min(1.0, self.env_steps / self.total_steps)
+_NEWEST_KEPT = 8  # candidates that people may look at
 
 
 class GatewayClient:
     """One run's questions and labels. Thread-safe; reconnects by itself.
 
-    Every method but `offer` and `report_progress` waits up to about five seconds for a store that
-    restarts, then raises StoreUnreachable; those two drop what they cannot deliver at once.
+    Every method waits up to about five seconds for a store that restarts, then raises
+    StoreUnreachable; but `offer`, `report_progress`, `report_run` and `show_newest` never wait and drop
+    what they cannot deliver at once. What the methods of labelers and of the owner change is on disk
+    when they return; where they raise NotDurable or StoreUnreachable it may or may not be kept, and
+    calling them again does no harm.
 
     Raises:
         StoreUnreachable: nothing at ``store_url`` speaks the Redis protocol.
     """
 
     def __init__(self, store_url: str, run: str) -> None:
-        self.keys = Keys(run)
-        self._session = Session(connect(store_url), store_url, _SOURCES)
+        self._store = RunStore.open(store_url, run)
+        self.keys = self._store.keys
+        self._session = self._store.session
         self._hasty = Hasty(lambda: connect(store_url, patient=False))
+        self._raters = RaterBook()
 
     def close(self) -> None:
         self._hasty.close()
@@ -87,6 +62,10 @@ class GatewayClient:
         """How many of the run's steps are done; the schedule of questions follows it."""
         self._hasty.send([("HSET", self.keys.progress, "env_steps", env_steps, "total_steps", total_steps)])
 
+    def report_run(self, fields: dict[str, Any]) -> None:
+        """What the launcher says of the run, for people to look at; replaces what it said before."""
+        self._hasty.send([("SET", self.keys.report, canonical_json(fields))])
+
     def put_scene(self, scene: Scene) -> str:
         """Keeps what draws this run's clips; returns its hash."""
         data = scene.to_bytes()
@@ -98,19 +77,17 @@ class GatewayClient:
 
     def lease(self, rater: str, seconds: float) -> Lease | None:
         """The oldest open question, for ``seconds``; None where none is open."""
-        if not (rater and seconds > 0):
-            raise ValueError(f"a lease needs a rater and a positive time, not {rater!r} and {seconds} s")
-        (reply,) = self._session.run(self._script(scripts.LEASE, rater, seconds))
-        if reply is None:
-            return None
-        return Lease(query=Query.from_bytes(reply[0]), fence=int(reply[1]), deadline=float(reply[2]))
+        return leasing.lease(self._store, rater, seconds)
+
+    def renew(self, lease: Lease, rater: str, seconds: float) -> Lease | None:
+        """The same lease, from now on for ``seconds``; None where it has ended or is another's."""
+        return leasing.renew(self._store, lease, rater, seconds)
 
     def release(self, lease: Lease) -> bool:
         """Gives a question back unanswered; False where the lease had already ended."""
-        (reply,) = self._session.run(self._script(scripts.RELEASE, lease.query.id, lease.fence))
-        return bool(reply)
+        return leasing.release(self._store, lease)
 
-    def answer(self, lease: Lease, rater: str, choice: Choice, seconds: float) -> Receipt:
+    def answer(self, lease: Lease, rater: str, choice: Choice, seconds: float, flipped: bool = False) -> Receipt:
         """Commits an answer and returns once it is on disk; a repetition gets the first one's receipt.
 
         An answer to a question that somebody else has answered, or has been leased meanwhile, is
@@ -118,26 +95,82 @@ class GatewayClient:
 
         Args:
             seconds: from showing to answer.
+            flipped: clip b was shown on the left.
 
         Raises:
             LookupError: no such question.
-            NotDurable, StoreUnreachable: it may or may not be kept; answer again.
         """
-        command = self._script(
-            scripts.ANSWER, lease.query.id, rater, Choice(choice).value, lease.fence, repr(float(seconds)), SCHEMA
-        )
-        (reply,) = self._session.commit(command)
-        if reply is None:
-            raise LookupError(f"run {self.keys.run} has no question {lease.query.id}")
-        return Receipt(offset=reply[0].decode(), opinion=Opinion(reply[1].decode()), repeated=bool(reply[2]))
+        return leasing.answer(self._store, lease, rater, choice, seconds, flipped)
+
+    def undo(self, rater: str, query_id: str, seconds: float) -> Lease:
+        """Takes the rater's answer back and leases the question anew; a repetition gets the same lease.
+
+        A first opinion no longer counts against the budget, until the question is answered again.
+
+        Raises:
+            LookupError: this rater has no answer to it, given in this run, that stands.
+        """
+        return leasing.undo(self._store, rater, query_id, seconds)
+
+    # What the run's owner does.
+
+    def withdraw(self, rater: str) -> int:
+        """Takes back every answer of a rater that stands; returns how many.
+
+        Questions that this leaves without a first opinion are open again. Once interrupted, the next
+        call does the rest.
+        """
+        return ownership.withdraw(self._store, rater)
+
+    def control(self) -> Control:
+        return ownership.control(self._store)
+
+    def set_paused(self, paused: bool) -> None:
+        """Whether the gateway asks nothing new."""
+        ownership.set_paused(self._store, paused)
+
+    def set_budget(self, budget: int) -> None:
+        """Replaces the budget of the run's config. Below what is asked already, no more is asked."""
+        ownership.set_budget(self._store, budget)
+
+    def note_invitation(self, fields: dict[str, Any]) -> None:
+        """Keeps what is to be known of an invitation, by its field ``id``."""
+        ownership.note_invitation(self._store, fields)
+
+    def invitations(self) -> list[dict[str, Any]]:
+        """What was noted of each, and whether it is ``revoked``, in the order of their ids."""
+        return ownership.invitations(self._store)
+
+    def revoke_invitation(self, id: str) -> None:
+        """For good; of a session or of an invitation that nobody noted, too."""
+        ownership.revoke_invitation(self._store, id)
+
+    def invitation_revoked(self, id: str) -> bool:
+        return ownership.invitation_revoked(self._store, id)
+
+    def run_report(self) -> dict[str, Any] | None:
+        """What the launcher last said of the run; None as long as it has said nothing."""
+        (data,) = self._session.run(("GET", self.keys.report))
+        return None if data is None else json.loads(data)
+
+    def newest_clips(self, count: int) -> list[tuple[str, Clip]]:
+        """Up to ``count`` of the newest candidates with their hashes, newest first; nobody keeps them for long."""
+        (found,) = self._session.run(("LRANGE", self.keys.newest, 0, count - 1))
+        return [(content_hash(data), Clip.from_bytes(data)) for data in found]
+
+    def history(self, limit: int, before: str = "") -> list[Answered]:
+        """Up to ``limit`` labels with their questions, newest first, before an offset ("" for the newest)."""
+        return label_log.history(self._store, limit, before)
+
+    def raters(self) -> list[Rater]:
+        """Everybody whom the log names, by name."""
+        return self._raters.read(self.read_labels)
 
     # What follows the log and looks questions up.
 
     def read_labels(self, after: str, limit: int) -> list[tuple[str, Label]]:
         """Up to ``limit`` labels with their offsets, in log order, after an offset ("" for the first)."""
-        start = f"({after}" if after else "-"
-        (reply,) = self._session.run(("XRANGE", self.keys.labels, start, "+", "COUNT", limit))
-        return [(entry[0].decode(), _label(entry[1])) for entry in reply]
+        return label_log.read_labels(self._store, after, limit)
 
     def query(self, id: str) -> Query:
         """Raises LookupError where no such question was asked."""
@@ -176,8 +209,8 @@ class GatewayClient:
 
     def counts(self) -> Counts:
         """All at one moment, but for what the gateway says of itself."""
-        (open, leased, asked, first, later), (candidates, waiting) = self._session.run(
-            self._script(scripts.COUNTS), ("HMGET", self.keys.gateway, "candidates", "waiting")
+        (open, leased, asked, first, later, imported, labels), (candidates, waiting) = self._session.run(
+            self._store.script(scripts.COUNTS), ("HMGET", self.keys.gateway, "candidates", "waiting")
         )
         return Counts(
             asked=asked,
@@ -187,6 +220,8 @@ class GatewayClient:
             later=int(later or 0),
             candidates=int(candidates or 0),
             waiting=(waiting or b"").decode(),
+            imported=int(imported or 0),
+            labels=labels,
         )
 
     # What only the gateway does.
@@ -197,7 +232,7 @@ class GatewayClient:
 
     def expire_leases(self) -> int:
         """Puts questions whose lease has ended back into the queue; returns how many."""
-        (reply,) = self._session.run(self._script(scripts.EXPIRE))
+        (reply,) = self._session.run(self._store.script(scripts.EXPIRE))
         return reply
 
     def progress(self) -> Progress | None:
@@ -214,7 +249,7 @@ class GatewayClient:
         commands: list[Command] = []
         for query in queries:
             names = (self.keys.clip(query.clip_a), self.keys.clip(query.clip_b))
-            commands.append(self._script(scripts.ASK, query.id, query.to_bytes(), budget, *names))
+            commands.append(self._store.script(scripts.ASK, query.id, query.to_bytes(), budget, *names))
         replies = self._session.commit(*commands)
         if b"clips" in replies:
             lost = queries[replies.index(b"clips")].id
@@ -245,22 +280,8 @@ class GatewayClient:
         """What the gateway says of itself, for `counts`."""
         self._session.run(("HSET", self.keys.gateway, "candidates", candidates, "waiting", waiting))
 
-    def _script(self, source: str, *arguments: str | bytes | float) -> Command:
-        keys = self.keys
-        return script(source, [keys.queue, keys.leases, keys.totals, keys.asked, keys.labels], keys.prefix, *arguments)
-
-
-def _label(entry: dict[bytes, bytes]) -> Label:
-    fields = {name.decode(): value.decode() for name, value in entry.items()}
-    if fields["schema"] != str(SCHEMA):
-        raise ValueError(f"expected a label of schema {SCHEMA}, found schema {fields['schema']}")
-    return Label(
-        query=fields["query"],
-        rater=fields["rater"],
-        choice=Choice(fields["choice"]),
-        opinion=Opinion(fields["opinion"]),
-        fence=int(fields["fence"]),
-        answered_at=float(fields["answered_at"]),
-        seconds=float(fields["seconds"]),
-        supersedes=fields["supersedes"],
-    )
+    def show_newest(self, clips: list[bytes]) -> None:
+        """Candidates for people to look at, newest first; they replace those before."""
+        if clips:
+            key = self.keys.newest
+            self._hasty.send([("LPUSH", key, *reversed(clips)), ("LTRIM", key, 0, _NEWEST_KEPT - 1)])

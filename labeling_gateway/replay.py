@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from contracts.encoding import content_hash
-from contracts.label import Label, Query
+from contracts.label import Choice, Label, Query
 from labeling_gateway.client import GatewayClient
 
 _PAGE = 256
@@ -46,9 +46,11 @@ def replay(client: GatewayClient) -> Iterator[Record]:
 
 
 def standing(client: GatewayClient) -> Iterator[Record]:
-    """As `replay`, without the labels that a later one supersedes."""
+    """As `replay`, but only answers that no later label supersedes."""
     replaced = {label.supersedes for _, label in _log(client)}
-    return (record for record in replay(client) if record.offset not in replaced)
+    for record in replay(client):
+        if record.offset not in replaced and record.label.choice is not Choice.WITHDRAWN:
+            yield record
 
 
 def export(client: GatewayClient, file: BinaryIO) -> int:

@@ -57,7 +57,7 @@ class Keys:
 
     @property
     def totals(self) -> str:
-        """Hash: fences given out, first opinions, later opinions."""
+        """Hash: fences given out; first, later and imported opinions that stand."""
         return self.prefix + "totals"
 
     @property
@@ -71,12 +71,37 @@ class Keys:
         return self.prefix + "gateway"
 
     @property
+    def control(self) -> str:
+        """Hash: what the owner has set: paused, budget."""
+        return self.prefix + "control"
+
+    @property
+    def invitations(self) -> str:
+        """Hash: what was noted of each invitation, JSON by its id."""
+        return self.prefix + "invitations"
+
+    @property
+    def revoked(self) -> str:
+        """Hash: ids of invitations and sessions that were revoked."""
+        return self.prefix + "revoked"
+
+    @property
+    def report(self) -> str:
+        """What the launcher last said of the run, JSON, for people to read."""
+        return self.prefix + "report"
+
+    @property
+    def newest(self) -> str:
+        """List: a few of the newest candidates, newest first, for people to look at."""
+        return self.prefix + "newest"
+
+    @property
     def candidates(self) -> str:
         """Channel: clips that may be asked about."""
         return self.prefix + "candidates"
 
     def query(self, id: str) -> str:
-        """Hash: the query's body, its place in the queue, its lease, and the log offsets of its answers."""
+        """Hash: the query's body, its place in the queue, its lease, and its answers; see `scripts`."""
         return f"{self.prefix}query:{id}"
 
     def clip(self, hash: str) -> str:

@@ -1,0 +1,73 @@
+"""What the label store says, in the room's own nouns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.label import Label, Opinion, Query
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An answer is on disk, once."""
+
+    offset: str  # its place in the label log
+    opinion: Opinion
+    repeated: bool  # this rater had answered before, and nothing was changed
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Where the questions of a run are."""
+
+    asked: int  # open, leased and answered together
+    open: int
+    leased: int
+    used: int  # first opinions that stand, which is what the budget counts
+    later: int  # later opinions that stand
+    candidates: int  # clips that were offered, as the gateway last said
+    waiting: str  # what the gateway waits for, "" where it does not
+    imported: int = 0  # answers of other runs that stand
+    labels: int = 0  # entries of the log, whatever they say
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the run is, as the learner last said."""
+
+    env_steps: int
+    total_steps: int
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.env_steps / self.total_steps)
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the run's owner has set."""
+
+    paused: bool  # no new questions are asked
+    budget: int | None  # replaces that of the run's config; None where the owner set none
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One entry of the log and the question that it belongs to."""
+
+    offset: str
+    label: Label
+    query: Query
+    standing: bool  # no later label supersedes it, and it is no withdrawal
+
+
+@dataclass(frozen=True)
+class Rater:
+    """What the log says of one rater."""
+
+    name: str
+    standing: int  # answers that stand
+    withdrawn: int  # answers taken back, by the rater or by the owner
+    last_answer_at: float | None  # seconds since the epoch; None where every answer was taken back
+    median_seconds: float | None  # from showing to answer, over answers that stand
+    agreement: float | None  # share alike others' first opinions on the same questions; None where there are none

@@ -1,0 +1,27 @@
+"""One run's part of the label store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labeling_gateway import scripts
+from labeling_gateway.durable import Command, Session, script
+from labeling_gateway.store import Keys, connect
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """The run's keys and the session that reaches them. Thread-safe."""
+
+    keys: Keys
+    session: Session
+
+    @staticmethod
+    def open(store_url: str, run: str) -> RunStore:
+        """Raises StoreUnreachable."""
+        return RunStore(Keys(run), Session(connect(store_url), store_url, scripts.ALL))
+
+    def script(self, source: str, *arguments: str | bytes | float) -> Command:
+        """The command that runs one of `scripts` on this run."""
+        keys = self.keys
+        return script(source, [keys.queue, keys.leases, keys.totals, keys.asked, keys.labels], keys.prefix, *arguments)
