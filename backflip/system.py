@@ -131,11 +131,11 @@ def label_parts(config: TrainConfig, counts: Counts, fitted: int, version: int) 
     """
     parts = {
         "labeling gateway": Status(f"waiting for {counts.waiting}" if counts.waiting else "asking"),
-        "label store": Status(f"holds {counts.used + counts.later:,} answers"),
+        "label store": Status(f"holds {counts.used + counts.later + counts.imported:,} answers"),
     }
     if config.labels.source == "scripted":
         parts["teacher"] = Status("answering" if counts.open + counts.leased else "waiting for questions")
-    fresh = counts.used + counts.later - fitted
+    fresh = counts.labels - fitted
     if version == UNFITTED:
         needed = reward_config(config).first_fit
         parts["reward service"] = Status(f"waiting for {needed} answers to fit version 1")

@@ -23,7 +23,6 @@ from labeling_gateway.run_store import RunStore
 from labeling_gateway.store import StoreError, connect
 
 _PAGE = 500  # questions looked up in one round trip
-_NEWEST_KEPT = 8  # candidates that people may look at
 
 
 class GatewayClient:
@@ -284,4 +283,4 @@ class GatewayClient:
         """Candidates for people to look at, newest first; they replace those before."""
         if clips:
             key = self.keys.newest
-            self._hasty.send([("LPUSH", key, *reversed(clips)), ("LTRIM", key, 0, _NEWEST_KEPT - 1)])
+            self._hasty.send([("LPUSH", key, *reversed(clips)), ("LTRIM", key, 0, len(clips) - 1)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from contracts.encoding import content_hash
 from contracts.label import Query
 from contracts.rollout import UNFITTED
 from labeling_gateway.client import Counts, GatewayClient
-from labeling_gateway.config import GatewayConfig
+from labeling_gateway.config import GatewayConfig, LabelsConfig
 from labeling_gateway.pool import Pool
 from labeling_gateway.schedule import due
 from labeling_gateway.selection import PAIRS_PER_QUESTION, choose, clip_sums
@@ -29,6 +30,8 @@ CLIPS_PER_QUESTION = 4
 
 _RETRY_SECONDS = 1.0
 _REPORT_SECONDS = 1.0
+_SHOW_SECONDS = 5.0
+_SHOWN = 8  # of the newest candidates
 
 
 class Gateway:
@@ -54,6 +57,8 @@ class Gateway:
         self._scoring_from = 0.0  # on the monotonic clock, after the reward service did not answer
         self._reported: tuple[int, str] | None = None
         self._report_from = 0.0
+        self._shown: list[str] = []  # clips that people can look at, by hash
+        self._show_from = 0.0
 
     def offer(self, clips: list[Clip]) -> None:
         """Takes in candidates of this process."""
@@ -77,12 +82,17 @@ class Gateway:
         self._client.expire_leases()
         counts = self._client.counts()
         progress = self._client.progress()
+        control = self._client.control()
         labels = self._config.labels
+        if control.budget is not None:
+            labels = replace(labels, budget=control.budget)
         unanswered = counts.open + counts.leased
         wanted = due(labels, progress.share if progress else 0.0, counts.asked, unanswered)
         asked = 0
-        if not wanted:
-            waiting = self._nothing_due(counts, unanswered)
+        if control.paused:
+            waiting = "the owner, who paused asking"
+        elif not wanted:
+            waiting = _nothing_due(labels, counts)
         elif len(self._pool) < wanted * CLIPS_PER_QUESTION:
             waiting = "candidate clips"
         elif time.monotonic() < self._scoring_from:
@@ -96,12 +106,8 @@ class Gateway:
             else:
                 waiting = "" if asked else "candidate clips"
         self._report(waiting)
+        self._show()
         return asked
-
-    def _nothing_due(self, counts: Counts, unanswered: int) -> str:
-        if counts.asked >= self._config.labels.questions:
-            return "answers" if unanswered else "nothing, all questions are answered"
-        return "answers" if unanswered > self._config.labels.batch else "training to go on"
 
     def _choose(self, wanted: int, asked: int) -> tuple[list[Query], dict[str, bytes]]:
         rng = np.random.default_rng([self._config.seed, asked])
@@ -146,3 +152,21 @@ class Gateway:
             self._client.report_gateway(*report)
             self._reported = report
             self._report_from = now + _REPORT_SECONDS
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        if now < self._show_from:
+            return
+        newest = self._pool.newest(_SHOWN)
+        names = [name for name, _, _ in newest]
+        if names != self._shown:
+            self._client.show_newest([data for _, data, _ in newest])
+            self._shown = names
+            self._show_from = now + _SHOW_SECONDS
+
+
+def _nothing_due(labels: LabelsConfig, counts: Counts) -> str:
+    unanswered = counts.open + counts.leased
+    if counts.asked >= labels.questions:
+        return "answers" if unanswered else "nothing, all questions are answered"
+    return "answers" if unanswered > labels.batch else "training to go on"

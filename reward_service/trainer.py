@@ -94,10 +94,10 @@ class Trainer:
 
     def _due(self, fresh: int) -> bool:
         newest = self._model.newest
-        if self._data.answers == self._failed_at:
-            return False
+        if self._data.answers == self._failed_at or not len(self._data.rows(held_out=False)[0]):
+            return False  # answers may be taken back, all of them too
         if newest.ensemble is None:
-            return self._data.labels >= self._config.first_fit and len(self._data.rows(held_out=False)[0]) > 0
+            return self._data.labels >= self._config.first_fit
         if fresh >= max(self._config.fit_minimum, self._config.fit_growth * newest.report.answers):
             return True
         if self._waiting_since is None or self._patience is None:

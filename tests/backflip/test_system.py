@@ -65,7 +65,7 @@ def test_every_part_that_turns_questions_into_a_reward_says_what_it_does() -> No
         "teacher": "waiting for questions",
         "reward service": "waiting for 20 answers to fit version 1",
     }
-    amid = label_parts(config, counts(asked=60, open=8, leased=2, used=50), fitted=40, version=3)
+    amid = label_parts(config, counts(asked=60, open=8, leased=2, used=50, labels=50), fitted=40, version=3)
     assert {part: status.doing for part, status in amid.items()} == {
         "labeling gateway": "asking",
         "label store": "holds 50 answers",
