@@ -1,0 +1,73 @@
+// What the dashboard asks the API for, as its answers come.
+
+import type { ClipRef } from "./api";
+
+export interface RunView {
+  run: string;
+  task: string;
+  question: string;
+  report: Record<string, number | string | null> | null;
+  reported_at: number | null;
+  curves: Curves;
+  doing: Record<string, string>;
+  asked: number;
+  open: number;
+  leased: number;
+  used: number;
+  later: number;
+  candidates: number;
+  waiting: string;
+  paused: boolean;
+  budget: number;
+  answers_per_minute: number;
+  agreement: number | null;
+  agreement_of: number;
+  held_out_accuracy: number | null;
+  newest: string;
+}
+
+export interface Curves {
+  env_steps: number[];
+  wall_seconds: number[];
+  labels_used: number[];
+  true_return: (number | null)[];
+  predicted_return: (number | null)[];
+  accuracy: (number | null)[];
+}
+
+export interface LabelView {
+  offset: string;
+  query: string;
+  rater: string;
+  choice: "left" | "right" | "equal" | "cant_tell" | "withdrawn";
+  opinion: "first" | "later";
+  standing: boolean;
+  answered_at: number;
+  seconds: number;
+  left: ClipRef;
+  right: ClipRef;
+}
+
+export interface RaterView {
+  name: string;
+  standing: number;
+  withdrawn: number;
+  last_answer_at: number | null;
+  median_seconds: number | null;
+  agreement: number | null;
+}
+
+export interface InvitationView {
+  id: string;
+  rater: string;
+  created_at: number;
+  expires_at: number;
+  revoked: boolean;
+}
+
+export interface PolicyView {
+  clip: ClipRef;
+  reward: number[]; // predicted, of each step
+  policy_version: number;
+  reward_version: number;
+}
