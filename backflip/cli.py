@@ -33,6 +33,7 @@ Teach a simulated robot by saying which of two clips is better.
   backflip video RUN          draw a run's policy, with the reward bar
   backflip bench              measure speed on this machine
   backflip serve-reward       serve a run's reward model over gRPC
+  backflip serve-labels RUN   serve a run's labeling page
   backflip list               presets, engines and their tasks
 """
 
@@ -138,6 +139,45 @@ def serve_reward(run: Path, address: str = "127.0.0.1:8001", allow_remote: bool 
     return 0
 
 
+def serve_labels(
+    run: Run,
+    address: str = "127.0.0.1:8020",
+    allow_remote: bool = False,
+    tls_cert: str = "",
+    tls_key: str = "",
+    hosts: tuple[str, ...] = (),
+    open_page: Annotated[bool, tyro.conf.arg(name="open")] = True,
+) -> int:
+    """Serve the labeling page of a run that is not training, until stopped.
+
+    Args:
+        run: folder of the run.
+        address: HOST:PORT to listen on; port 0 is a free one.
+        allow_remote: listen beyond loopback, where others can reach it.
+        tls_cert: file of a certificate, PEM; with it the page is served by https.
+        tls_key: file of its key, PEM.
+        hosts: names by which browsers may ask for the page, besides those of this machine.
+        open_page: open the page in a browser, where there is a display.
+    """
+    from backflip.labeling_page import serve_labels_of_run
+    from labeling_gateway.config import LabelsConfig
+
+    try:
+        labels = LabelsConfig(
+            source="web",
+            address=address,
+            allow_remote=allow_remote,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            hosts=hosts,
+            open=open_page,
+        )
+    except ValueError as error:
+        raise UsageError(str(error).replace("labels.", "--")) from None
+    serve_labels_of_run(run, labels)
+    return 0
+
+
 def list_all(engine: str | None = None) -> int:
     """Show presets, engines and their tasks.
 
@@ -156,6 +196,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "video": video,
     "bench": bench,
     "serve-reward": serve_reward,
+    "serve-labels": serve_labels,
     "list": list_all,
 }
 

@@ -59,6 +59,8 @@ class TrainConfig:
                 f"labels.clip-steps ({self.labels.clip_steps}) must not exceed actors.slab-steps "
                 f"({self.actors.slab_steps}): clips are cut from slabs"
             )
+        if self.serial and self.labels.source == "web":
+            raise ValueError("labels.source web needs processes of its own: leave out serial")
         if self.name is not None and (not self.name or Path(self.name).name != self.name):
             raise ValueError(f"name must be one folder's name, not {self.name!r}")
 

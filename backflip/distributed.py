@@ -21,6 +21,7 @@ from actors.ray_pool import ActorPool, ServiceAddresses
 from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.errors import UserError
+from backflip.labeling_page import let_in, page_answers, page_config
 from backflip.run_folder import RunFolder
 from backflip.supervisor import Part, Supervisor
 from backflip.system import Facts, label_parts, open_store, reward_config, worker_specs
@@ -32,6 +33,7 @@ from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig, TeacherConfig
 from labeling_gateway.embedded import free_port
 from labeling_gateway.store import StoreError
+from labeling_gateway.web.config import WebConfig
 from learner.loop import Progress
 from reward_service.client import RewardClient, RewardServiceUnavailable
 from reward_service.config import RewardServiceConfig
@@ -63,6 +65,8 @@ class DistributedSystem:
         self._fitted = 0  # answers, as the reward service last said
         self._started_ray = False
         self._progress_from = 0.0
+        self._page: WebConfig | None = None
+        self._notices: list[str] = []
         self._stopping = threading.Event()
         self._listening: threading.Thread | None = None
         try:
@@ -75,6 +79,8 @@ class DistributedSystem:
             self._pool = self.source = ActorPool(specs, services)
             self._pool.wait_ready()
             self._supervisor.wait_up()
+            if self._page is not None and self._gateway is not None:
+                self._notices = let_in(self._page, self._gateway, config.labels)
             self._hear_services(self._facts)  # a resume begins with what it had
         except ActorFailed as error:
             self.stop()
@@ -93,6 +99,13 @@ class DistributedSystem:
 
     def facts(self) -> Facts:
         return self._facts
+
+    def notices(self) -> list[str]:
+        return self._notices
+
+    def report(self, fields: dict[str, Any]) -> None:
+        if self._gateway is not None:
+            self._gateway.report_run(fields)
 
     def process_ids(self) -> dict[str, int]:
         """Process of every part, by name; actors are actor-0, actor-1 …"""
@@ -144,6 +157,9 @@ class DistributedSystem:
         self._start(folder, "labeling gateway", "labeling_gateway", gateway, secret)
         if config.labels.source == "scripted":
             self._start(folder, "teacher", "labeling_gateway.teacher", teacher, secret)
+        if config.labels.source == "web":
+            page = self._page = page_config(config, folder, scene.question, address, training=True)
+            self._start(folder, "labeling page", "labeling_gateway.web", page, secret, lambda: page_answers(page))
         return ServiceAddresses(folder.run, address, self._store.url)
 
     def _start(

@@ -98,6 +98,11 @@ class RunFolder:
         return self.path / "store"
 
     @property
+    def page(self) -> Path:
+        """The labeling page's own files: secrets, videos."""
+        return self.path / "page"
+
+    @property
     def reward_model(self) -> Path:
         """Every version of the reward model."""
         return self.path / "reward_model"

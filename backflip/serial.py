@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +97,12 @@ class SerialSystem:
 
     def facts(self) -> Facts:
         return self._facts
+
+    def notices(self) -> list[str]:
+        return []
+
+    def report(self, fields: dict[str, Any]) -> None:
+        """Nobody looks: a labeling page needs processes of its own."""
 
     def stop(self) -> None:
         for worker in self._workers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -49,6 +49,14 @@ class System(Protocol):
 
     def facts(self) -> Facts:
         """The newest that was heard; after `stop`, what was true at the end."""
+        ...
+
+    def notices(self) -> list[str]:
+        """What whoever started the run should know of it: where its pages are, say."""
+        ...
+
+    def report(self, fields: dict[str, Any]) -> None:
+        """Publish what the launcher says of the run, for the dashboard; never waits."""
         ...
 
     def stop(self) -> None:

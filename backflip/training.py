@@ -27,6 +27,8 @@ from backflip.evaluation import Evaluation, evaluate
 from backflip.recorder import Recorder, Snapshot, last_snapshot
 from backflip.report import write_report
 from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
+from backflip.run_report import SECONDS as REPORT_SECONDS
+from backflip.run_report import RunReport
 from backflip.showing import draw_run
 from backflip.system import System, probe_task, require_store
 from contracts.memory import keep_freed_memory
@@ -115,6 +117,8 @@ def _run(config: TrainConfig, folder: RunFolder) -> Run:
             folder.write_config(config)
             folder.summary.unlink(missing_ok=True)  # until it is complete again
             display.say(f"all parts are up after {time.monotonic() - started:.0f} s")
+            for notice in system.notices():
+                display.say(notice)
             with display, Recorder(folder, config, simulator.control_timestep, progress) as recorder:
                 _learn(ppo, system, progress, config, folder, display, recorder, stopped)
         except (SimulationFault, ActorFailed, StoreError, FloatingPointError) as error:
@@ -155,12 +159,17 @@ def _learn(
     stopped: threading.Event,
 ) -> None:
     next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
+    report, next_report = RunReport(folder), 0.0
 
     def on_update(now: Progress) -> None:
-        nonlocal next_checkpoint
+        nonlocal next_checkpoint, next_report
         system.after_update(now, config.steps)
         facts = system.facts()
-        display.show(recorder.record(now, ppo.version, facts), facts)
+        snapshot = recorder.record(now, ppo.version, facts)
+        display.show(snapshot, facts)
+        if time.monotonic() >= next_report:
+            system.report(report.fields(snapshot, facts))
+            next_report = time.monotonic() + REPORT_SECONDS
         if time.monotonic() >= next_checkpoint:
             save_checkpoint(folder.checkpoint, ppo, now)
             next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS

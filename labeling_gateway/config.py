@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from labeling_gateway.address import check_address
+
 Config = TypeVar("Config", "GatewayConfig", "TeacherConfig")
 
 MINIMUM_BATCH = 5
@@ -34,8 +36,26 @@ class LabelsConfig:
     budget: int = 900
     """Answers that may be used, ties and "can't tell" included."""
 
-    source: Literal["scripted", "none"] = "scripted"
-    """Who answers: a scripted teacher that judges by the task's own score, or nobody."""
+    source: Literal["scripted", "web", "none"] = "scripted"
+    """Who answers: a scripted teacher that judges by the task's own score, people on a page of their own, or nobody."""
+
+    address: str = "127.0.0.1:8020"
+    """Where the labeling page listens, HOST:PORT; port 0 is a free one."""
+
+    allow_remote: bool = False
+    """Let the labeling page listen beyond loopback, where others can reach it."""
+
+    tls_cert: str = ""
+    """File of the labeling page's certificate, PEM; with it the page is served by https."""
+
+    tls_key: str = ""
+    """File of that certificate's key, PEM."""
+
+    hosts: tuple[str, ...] = ()
+    """Names by which browsers may ask for the labeling page, besides those of this machine: a proxy's, say."""
+
+    open: bool = True
+    """Open the labeling page in a browser, where there is a display."""
 
     clip_steps: int = 50
     """Steps of each of the two clips of a question."""
@@ -61,8 +81,11 @@ class LabelsConfig:
     def __post_init__(self) -> None:
         if self.budget < 0:
             raise ValueError(f"labels.budget must be 0 or more, not {self.budget}")
-        if self.source not in ("scripted", "none"):
-            raise ValueError(f"labels.source must be scripted or none, not {self.source!r}")
+        if self.source not in ("scripted", "web", "none"):
+            raise ValueError(f"labels.source must be scripted, web or none, not {self.source!r}")
+        check_address(self.address, allow_remote=self.allow_remote)
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("TLS needs a certificate and its key: give both labels.tls-cert and labels.tls-key")
         if self.clip_steps < 2:
             raise ValueError(f"labels.clip-steps must be 2 or more, not {self.clip_steps}")
         for name in ("uniform_share", "upfront", "teacher_mistakes"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from labeling_gateway.address import check_address, split_address
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,6 @@ class WebConfig:
 
     def __post_init__(self) -> None:
         check_address(self.address, allow_remote=self.allow_remote)
-        if bool(self.tls_cert) != bool(self.tls_key):
-            raise ValueError("TLS needs both a certificate and its key: give labels.tls-cert and labels.tls-key")
 
     @property
     def host(self) -> str:
@@ -82,28 +81,3 @@ class WebConfig:
             return WebConfig(**fields | known)
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"cannot use the config {path}: {error}") from error
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT, [::1]:PORT included. Raises ValueError where it is none."""
-    host, colon, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (host and colon and port.isascii() and port.isdigit() and int(port) < 65536):
-        raise ValueError(f"labels.address must be HOST:PORT, such as 127.0.0.1:8020, not {address!r}")
-    return host, int(port)
-
-
-def check_address(address: str, *, allow_remote: bool) -> None:
-    """Raises ValueError where it is no address, or lies beyond loopback and that was not asked for."""
-    host, _ = split_address(address)
-    if not allow_remote and not is_loopback(host):
-        raise ValueError(f"labels.address {address} can be reached by others; add labels.allow-remote if they shall")
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

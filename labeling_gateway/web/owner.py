@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path as FilePath
@@ -19,6 +18,7 @@ from labeling_gateway.web.callers import Desked, Owner
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
 from labeling_gateway.web.labeling import clip_ref
+from labeling_gateway.web.links import label_link, noted
 from labeling_gateway.web.models import (
     Budget,
     ControlView,
@@ -181,18 +181,10 @@ async def invitations(session: Owner, desk: Desked) -> Invitations:
 async def invite(body: InvitationRequest, session: Owner, request: Request, desk: Desked) -> NewInvitation:
     """A link for one rater. Whoever has it answers under that name until it expires or is revoked."""
     invitation = desk.tickets.invite(body.rater, body.hours)
-    noted = {
-        "id": invitation.id,
-        "rater": invitation.rater,
-        "created_at": round(time.time(), 3),
-        "expires_at": round(invitation.expires_at, 3),
-    }
-    await desk.call(desk.client.note_invitation, noted)
-    # In the fragment, which browsers send to nobody and no log has.
-    link = (
-        f"{request.url.scheme}://{request.headers['host']}/label#invitation={desk.tickets.write_invitation(invitation)}"
-    )
-    return NewInvitation(**noted, revoked=False, link=link)
+    fields = noted(invitation)
+    await desk.call(desk.client.note_invitation, fields)
+    base = f"{request.url.scheme}://{request.headers['host']}"
+    return NewInvitation(**fields, revoked=False, link=label_link(base, desk.tickets, invitation))
 
 
 @router.delete("/invitations/{id}", status_code=204, responses=refusals(401, 403, 422, 429, 503))

@@ -92,13 +92,13 @@ def test_a_mistake(words: str, said: str, capfd: pytest.CaptureFixture[str]) -> 
 def test_help_names_every_command(words: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(words.split()) == 0
     said = capfd.readouterr()
-    for name in ("train", "resume", "evaluate", "video", "bench", "serve-reward", "list"):
+    for name in ("train", "resume", "evaluate", "video", "bench", "serve-reward", "serve-labels", "list"):
         assert f"backflip {name}" in said.out
     assert said.err == ""
 
 
 @pytest.mark.parametrize(
-    "name", ["train hopper-backflip", "resume", "evaluate", "video", "bench", "serve-reward", "list"]
+    "name", ["train hopper-backflip", "resume", "evaluate", "video", "bench", "serve-reward", "serve-labels", "list"]
 )
 def test_help_of_a_command(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

@@ -1,0 +1,73 @@
+"""Opens a run's labeling page and serves it."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import socket
+from contextlib import suppress
+
+import uvicorn
+
+from labeling_gateway.address import is_loopback
+from labeling_gateway.client import GatewayClient
+from labeling_gateway.web.app import make_app
+from labeling_gateway.web.config import WebConfig
+from labeling_gateway.web.desk import Desk
+from labeling_gateway.web.tickets import open_tickets
+
+logger = logging.getLogger("backflip.labeling_page")
+
+_HEADER_BYTES = 32 * 1024
+_BACKLOG = 2048
+_GRACE_SECONDS = 3  # that open requests get at the end
+
+
+def serve(config: WebConfig, url: str) -> None:
+    """Until SIGTERM or SIGINT.
+
+    Raises:
+        StoreError: the store does not answer, or cannot promise to keep labels.
+        OSError, ValueError: the secrets or the certificate cannot be used.
+    """
+    _allow_connections(config.limits.connections)
+    client = GatewayClient(url, config.run)
+    client.require_durable()
+    desk = Desk(config, client, open_tickets(config.run, config.secrets_file))
+    if not is_loopback(config.host) and not config.tls:
+        logger.warning(
+            "%s can be reached by others, and nothing is encrypted: labels.tls-cert adds that", config.address
+        )
+    listening = _listen(config)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(desk),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=config.limits.connections,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            h11_max_incomplete_event_size=_HEADER_BYTES,
+            ssl_certfile=config.tls_cert or None,
+            ssl_keyfile=config.tls_key or None,
+        )
+    )
+    logger.info("labeling page of run %s on %s", config.run, config.address)
+    server.run(sockets=[listening])
+
+
+def _listen(config: WebConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise OSError(f"cannot listen on {config.address}: {error.strerror}; choose another labels.address") from None
+
+
+def _allow_connections(count: int) -> None:
+    """A thousand labelers are a thousand open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + 256
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(wanted, hard)), hard))
