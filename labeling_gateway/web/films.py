@@ -109,6 +109,10 @@ class Films:
         try:
             painter.stdin.write(request)
             painter.stdin.flush()
-            return painter.stdout.readline()
+            answer = painter.stdout.readline()
         except OSError:
-            return b""
+            answer = b""
+        if not answer:
+            painter.kill()
+            painter.wait()  # so that the next try starts another
+        return answer
