@@ -104,7 +104,7 @@ class DistributedSystem:
         return self._notices
 
     def report(self, fields: dict[str, Any]) -> None:
-        if self._gateway is not None:
+        if self._gateway is not None and self._page is not None:  # else nobody looks
             self._gateway.report_run(fields)
 
     def process_ids(self) -> dict[str, int]:

@@ -48,7 +48,8 @@ class RunReport:
         return figures | {
             "times_real_time": _finite(now.times_real_time),
             "curves": {name: list(column) for name, column in zip(_CURVES, columns, strict=True)},
-            "doing": facts.doing,
+            "doing": {part: status.doing for part, status in facts.parts.items()},
+            "held_up": [part for part, status in facts.parts.items() if status.held_up],
             "reported_at": round(time.time(), 3),
         }
 

@@ -143,6 +143,9 @@ def label_parts(config: TrainConfig, counts: Counts, fitted: int, version: int) 
     }
     if config.labels.source == "scripted":
         parts["teacher"] = Status("answering" if counts.open + counts.leased else "waiting for questions")
+    if config.labels.source == "web":
+        unanswered = counts.open + counts.leased
+        parts["people"] = Status(f"{unanswered} questions wait for their answers" if unanswered else "no question open")
     fresh = counts.labels - fitted
     if version == UNFITTED:
         needed = reward_config(config).first_fit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -60,7 +61,7 @@ def geometry(scene: Scene) -> Geometry:
     square = floor_period(scene.camera) / 2
     if scene.track != "mujoco":
         return Geometry(None, FIELD_OF_VIEW, 0.0, square)
-    model = _model(scene)
+    model = _posed(scene).model
     meshes: dict[int, int] = {}  # MuJoCo's number to ours
     geoms: list[Geom] = []
     for id in range(model.ngeom):
@@ -96,22 +97,37 @@ def poses(scene: Scene, state: np.ndarray) -> np.ndarray:
     """
     if scene.track != "mujoco":
         raise ValueError(f"{scene.task}: its clips are observations, which have no poses")
-    model = _model(scene)
-    if state.ndim != 2 or state.shape[1] != model.nq + model.nv:
-        raise ValueError(f"{scene.task}: expected states [L, {model.nq + model.nv}], found {state.shape}")
-    data = mujoco.MjData(model)  # one a call: threads share the model
-    found = np.empty((len(state), model.nbody, 7), np.float32)
-    for row, qpos in enumerate(state[:, : model.nq]):
-        data.qpos[:] = qpos
-        mujoco.mj_kinematics(model, data)
-        found[row, :, :3] = data.xpos
-        found[row, :, 3:] = data.xquat
-    return found
+    posed = _posed(scene)
+    if state.ndim != 2 or state.shape[1] != posed.model.nq + posed.model.nv:
+        width = posed.model.nq + posed.model.nv
+        raise ValueError(f"{scene.task}: expected states [L, {width}], found {state.shape}")
+    return posed.poses(state)
+
+
+class _Posed:
+    """A model and one MjData, which takes ten times as long to make as a clip's poses do. Thread-safe."""
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self.model = model
+        self._data = mujoco.MjData(model)
+        self._lock = threading.Lock()
+
+    def poses(self, state: np.ndarray) -> np.ndarray:
+        model, data = self.model, self._data
+        found = np.empty((len(state), model.nbody, 7), np.float32)
+        set_to, position, rotation = data.qpos, data.xpos, data.xquat  # views
+        with self._lock:
+            for row, qpos in enumerate(state[:, : model.nq]):
+                set_to[:] = qpos
+                mujoco.mj_kinematics(model, data)
+                found[row, :, :3] = position
+                found[row, :, 3:] = rotation
+        return found
 
 
 @lru_cache(maxsize=8)
-def _model(scene: Scene) -> mujoco.MjModel:
-    return set_stage(scene).compile()
+def _posed(scene: Scene) -> _Posed:
+    return _Posed(set_stage(scene).compile())
 
 
 def _mesh(model: mujoco.MjModel, id: int) -> Mesh:

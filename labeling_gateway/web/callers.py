@@ -23,7 +23,7 @@ def cookie_name(run: str) -> str:
     return f"backflip_session_{hashlib.sha256(run.encode()).hexdigest()[:8]}"
 
 
-def desk_of(request: Request) -> Desk:
+async def desk_of(request: Request) -> Desk:  # async, or FastAPI would call it in a thread
     return request.app.state.desk
 
 

@@ -33,6 +33,7 @@ _THREADS = 16  # each has a connection of its own to the store, which groups the
 _WAITING = 2000  # calls that may wait for a thread; beyond that somebody is told to come back
 _QUERIES, _CLIPS, _SCENES = 50_000, 4_000, 64  # kept in memory; a clip has some kilobytes
 _CONTROL_SECONDS = 1.0
+_CATCH_UP_SECONDS = 0.02  # between two readings of the log, which many answers then share
 _TRUST_SECONDS = 30.0  # how long a ticket that was not revoked is taken at its word
 
 
@@ -56,6 +57,7 @@ class Desk:
         self._scenes: _Newest[Scene] = _Newest(_SCENES)
         self._trusted: _Newest[float] = _Newest(_QUERIES)  # ids of tickets, and until when
         self._catching_up: asyncio.Task[None] | None = None
+        self._caught_up_at = 0.0  # on the monotonic clock, when the last reading began
         self._catch_up_next: asyncio.Task[None] | None = None
 
     def close(self) -> None:
@@ -84,6 +86,8 @@ class Desk:
     async def _catch_up(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
             await asyncio.wait([before])
+        await asyncio.sleep(max(0.0, self._caught_up_at + _CATCH_UP_SECONDS - time.monotonic()))
+        self._caught_up_at = time.monotonic()
         self._catching_up, self._catch_up_next = self._catch_up_next, None  # who comes now needs the next reading
         await self.call(self.tally.catch_up)
 
@@ -113,6 +117,11 @@ class Desk:
     def clip(self, hash: str) -> Clip:
         """In a thread. Raises LookupError where there is no such clip."""
         return self._clips.get(hash, lambda: Clip.from_bytes(self.client.clip_data(hash)))
+
+    def has_clip(self, hash: str) -> bool:
+        """Whether a clip and its scene are at hand, so that nobody has to wait for the store."""
+        clip = self._clips.peek(hash)
+        return clip is not None and self._scenes.has(clip.scene)
 
     def scene(self, hash: str) -> Scene:
         """In a thread. Raises LookupError where there is no such scene."""

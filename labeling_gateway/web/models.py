@@ -268,6 +268,7 @@ class RunView(BaseModel):
     reported_at: float | None
     curves: Curves
     doing: dict[str, str] = Field(description="What each part does or waits for.")
+    held_up: list[str] = Field(description="Those parts that wait for something that should not let them wait.")
     asked: int
     open: int
     leased: int

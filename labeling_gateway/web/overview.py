@@ -88,7 +88,7 @@ class Overview:
             report = None
         report = report or {}
         curves = Curves(**(report.pop("curves", None) or {name: [] for name in Curves.model_fields}))
-        doing = report.pop("doing", {})
+        doing, held_up = report.pop("doing", {}), report.pop("held_up", [])
         agreement, agreement_of = await self._agreed()
         return RunView(
             run=desk.config.run,
@@ -98,6 +98,7 @@ class Overview:
             reported_at=reported_at,
             curves=curves,
             doing=doing,
+            held_up=held_up,
             asked=counts.asked,
             open=counts.open,
             leased=counts.leased,

@@ -49,7 +49,7 @@ _CHANGE = refusals(400, 401, 403, 413, 415, 422, 429, 503)
 _NEWEST_CLIPS = 8
 
 
-def _overview_of(request: Request) -> Overview:
+async def _overview_of(request: Request) -> Overview:
     return request.app.state.overview
 
 

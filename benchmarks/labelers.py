@@ -1,0 +1,313 @@
+"""How many people one labeling page serves at once: `python -m benchmarks.labelers`.
+
+Labelers of the benchmark do over HTTP what the page's browser does: hold three questions, renew them, fetch the poses
+of both clips, and answer after a while. Two times are measured from each answer: until it is said to be saved, and
+until the next question is here with all that draws it. (The page shows a question that it has fetched before; that
+takes no request at all.) Afterwards every answer that was said to be saved must be in the log exactly once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actors.tasks.runners import HOPPER
+from contracts.clip import Clip
+from contracts.encoding import content_hash
+from contracts.label import Opinion, Query
+from labeling_gateway.client import GatewayClient
+from labeling_gateway.embedded import EmbeddedStore, free_port, start_embedded
+from labeling_gateway.web.config import WebConfig
+from labeling_gateway.web.tickets import Tickets, open_tickets
+
+STEPS = 50  # of a clip
+HELD = 3  # questions that a page holds
+HEARTBEAT_SECONDS = 20.0
+RAMP_SECONDS = 15.0  # people don't all come at once
+_BATCH = 200  # questions put at once
+
+
+@dataclass
+class Tally:
+    saved_ms: list[float] = field(default_factory=list)
+    next_ms: list[float] = field(default_factory=list)
+    acknowledged: list[tuple[str, str, str]] = field(default_factory=list)  # query, rater, offset
+    requests: int = 0
+    refused: Counter[int] = field(default_factory=Counter)
+    broken: int = 0  # connections that ended; none do unless something is killed
+
+
+class Browser:
+    """One labeler's connection: HTTP/1.1, as little as it takes."""
+
+    def __init__(self, host: str, port: int, tally: Tally) -> None:
+        self._host, self._port = host, port
+        self._tally = tally
+        self._cookie = ""
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """Status and body; asks again, on another connection, until it is answered and not told to come back."""
+        while True:
+            try:
+                status, content = await self._once(method, path, body)
+            except (OSError, asyncio.IncompleteReadError):
+                self._tally.broken += 1
+                self.close()
+                await asyncio.sleep(0.2)
+                continue
+            if status in (429, 503):
+                self._tally.refused[status] += 1
+                await asyncio.sleep(0.5)
+                continue
+            return status, content
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+        self._streams = None
+
+    async def _once(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._host, self._port)
+        reader, writer = self._streams
+        content = b"" if body is None else json.dumps(body).encode()
+        lines = [f"{method} /api/v1/{path} HTTP/1.1", f"Host: {self._host}:{self._port}"]
+        if self._cookie:
+            lines.append(f"Cookie: {self._cookie}")
+        if body is not None:
+            lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + content)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        if "set-cookie" in headers:
+            self._cookie = headers["set-cookie"].partition(";")[0]
+        self._tally.requests += 1
+        return int(head[0].split()[1]), await reader.readexactly(int(headers.get("content-length", "0")))
+
+
+async def label(browser: Browser, rater: str, invitation: str, tally: Tally, pace: float, until: float) -> None:
+    """One person: about ``pace`` seconds an answer, until the time is over."""
+    rng = random.Random(rater)
+    await asyncio.sleep(rng.uniform(0, RAMP_SECONDS))
+    status, said = await browser.ask("POST", "sessions", {"invitation": invitation})
+    assert status == 201, said
+    held = await fetch(browser, HELD)
+    renewed = time.monotonic()
+    while time.monotonic() < until:
+        await asyncio.sleep(rng.uniform(0.5 * pace, 1.5 * pace))
+        if time.monotonic() - renewed > HEARTBEAT_SECONDS:
+            renewed = time.monotonic()
+            for pair in held:
+                await browser.ask("POST", f"leases/{pair['query']}/renew", {"fence": pair["fence"]})
+        if not held:
+            held = await fetch(browser, HELD)
+            continue
+        pair = held.pop(0)
+        body = {"query": pair["query"], "fence": pair["fence"], "choice": rng.choice(("left", "right")), "seconds": 2.0}
+        started = time.perf_counter()
+        status, said = await browser.ask("POST", "answers", body)
+        tally.saved_ms.append(1e3 * (time.perf_counter() - started))
+        assert status == 201, said
+        tally.acknowledged.append((pair["query"], rater, json.loads(said)["offset"]))
+        held += await fetch(browser, 1)
+        tally.next_ms.append(1e3 * (time.perf_counter() - started))
+    browser.close()
+
+
+async def fetch(browser: Browser, count: int) -> list[dict[str, Any]]:
+    """Questions, and what draws them."""
+    status, said = await browser.ask("POST", "leases", {"count": count})
+    assert status == 200, said
+    pairs = json.loads(said)["pairs"]
+    for pair in pairs:
+        for side in ("left", "right"):
+            status, content = await browser.ask("GET", f"clips/{pair[side]['clip']}/poses")
+            assert status == 200 and len(content) == pair[side]["steps"] * 5 * 7 * 4, content[:200]
+    return pairs
+
+
+async def crowd(config: WebConfig, tickets: Tickets, tally: Tally, labelers: int, seconds: float, pace: float) -> None:
+    until = time.monotonic() + RAMP_SECONDS + seconds
+    raters = [f"labeler {number}" for number in range(labelers)]
+    await asyncio.gather(
+        *(
+            label(
+                Browser(config.host, config.port, tally),
+                rater,
+                tickets.write_invitation(tickets.invite(rater, 1)),
+                tally,
+                pace,
+                until,
+            )
+            for rater in raters
+        )
+    )
+
+
+async def killing(page: Page, store: EmbeddedStore, seconds: float) -> None:
+    """The page a third of the way, the store at two thirds: kill -9, and started again."""
+    await asyncio.sleep(RAMP_SECONDS + seconds / 3)
+    page.kill()
+    page.start()
+    await asyncio.sleep(seconds / 3)
+    os.kill(store.pid, signal.SIGKILL)
+    store.process.wait()
+    await asyncio.to_thread(store.restart)
+
+
+class Page:
+    """The labeling page's process."""
+
+    def __init__(self, config: WebConfig, file: Path, store_url: str) -> None:
+        file.write_text(json.dumps(asdict(config)))
+        self._words = [sys.executable, "-m", "labeling_gateway.web", "--config", str(file)]
+        self._environment = os.environ | {"BACKFLIP_STORE_URL": store_url, "OMP_NUM_THREADS": "1"}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._words, env=self._environment)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def cpu_seconds(self) -> float:
+        """Of this process since it was started."""
+        assert self.process is not None
+        ticks = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def put_questions(client: GatewayClient, count: int) -> None:
+    """``count`` questions about Hopper clips, each clip in one question."""
+    scene = client.put_scene(HOPPER.scene())
+    rng = np.random.default_rng(0)
+    for start in range(0, count, _BATCH):
+        queries: list[Query] = []
+        clips: dict[str, bytes] = {}
+        for number in range(start, min(start + _BATCH, count)):
+            names = []
+            for _ in "ab":
+                state = rng.uniform(-0.3, 0.3, (STEPS, 12)).astype(np.float32)
+                data = Clip(state[:, 1:], state[:, :3], state, scene, number, 0).to_bytes()
+                names.append(content_hash(data))
+                clips[names[-1]] = data
+            queries.append(Query(f"{number:06d}-{names[0][:12]}", *names, scene, "uniform", 0.0, 0, 0))
+        client.ask(queries, clips, count)
+
+
+def measure(labelers: int, seconds: float, pace: float, *, kill: bool) -> dict[str, float]:
+    """Milliseconds from answer to saved and to the next question, and what the log has afterwards."""
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder:
+        store = start_embedded(Path(folder) / "store")
+        page = None
+        try:
+            client = GatewayClient(store.url, "bench")
+            put_questions(client, round(labelers * (HELD + 1 + 1.3 * (seconds + RAMP_SECONDS) / pace)))
+            config = WebConfig(
+                run="bench",
+                task="hopper",
+                question=HOPPER.question,
+                budget=10**6,
+                folder=folder,
+                address=f"127.0.0.1:{free_port()}",
+            )
+            tickets = open_tickets("bench", config.secrets_file)
+            page = Page(config, Path(folder) / "page.json", store.url)
+            page.start()
+            asyncio.run(_run(config, tickets, tally, page, store, labelers, seconds, pace, kill))
+            cpu = page.cpu_seconds()
+            lost, doubled = audit(client, tally)
+        finally:
+            if page is not None:
+                page.kill()
+            store.stop()
+    saved, following = np.array(tally.saved_ms), np.array(tally.next_ms)
+    return {
+        "labelers": labelers,
+        "answers": len(tally.acknowledged),
+        "answers_per_second": len(tally.acknowledged) / (seconds + RAMP_SECONDS),
+        "saved_ms_median": float(np.median(saved)),
+        "saved_ms_p99": float(np.percentile(saved, 99)),
+        "next_ms_median": float(np.median(following)),
+        "next_ms_p99": float(np.percentile(following, 99)),
+        "refused": tally.refused.total(),
+        "broken_connections": tally.broken,
+        "acknowledged_and_lost": lost,
+        "counted_twice": doubled,
+        "page_cpu_ms_per_request": 0.0 if kill else 1e3 * cpu / max(tally.requests, 1),
+    }
+
+
+async def _run(
+    config: WebConfig,
+    tickets: Tickets,
+    tally: Tally,
+    page: Page,
+    store: EmbeddedStore,
+    labelers: int,
+    seconds: float,
+    pace: float,
+    kill: bool,
+) -> None:
+    while True:  # until it listens
+        with suppress(OSError):
+            (await asyncio.open_connection(config.host, config.port))[1].close()
+            break
+        await asyncio.sleep(0.1)
+    killer = asyncio.create_task(killing(page, store, seconds)) if kill else None
+    await crowd(config, tickets, tally, labelers, seconds, pace)
+    if killer is not None:
+        await killer
+
+
+def audit(client: GatewayClient, tally: Tally) -> tuple[int, int]:
+    """How many acknowledged answers the log lacks, and how many it has more than once."""
+    kept = Counter((label.query, label.rater, offset) for offset, label in _log(client))
+    answers = Counter((query, rater) for query, rater, _ in kept)
+    firsts = Counter(label.query for _, label in _log(client) if label.opinion is Opinion.FIRST)
+    lost = len(set(tally.acknowledged) - set(kept))
+    doubled = sum(count > 1 for count in (*answers.values(), *firsts.values()))
+    return lost, doubled
+
+
+def _log(client: GatewayClient) -> Iterator[tuple[str, Any]]:
+    offset = ""
+    while page := client.read_labels(offset, 5000):
+        yield from page
+        offset = page[-1][0]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--labelers", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of labeling, after everybody came")
+    parser.add_argument("--pace", type=float, default=4.0, help="seconds that a labeler takes for an answer")
+    parser.add_argument("--kill", action="store_true", help="kill -9 the page and the store in the middle")
+    arguments = parser.parse_args()
+    result = measure(arguments.labelers, arguments.seconds, arguments.pace, kill=arguments.kill)
+    print(json.dumps({name: round(value, 3) for name, value in result.items()}))
+    return int(result["acknowledged_and_lost"] > 0 or result["counted_twice"] > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
