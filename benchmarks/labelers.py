@@ -204,14 +204,16 @@ def put_questions(client: GatewayClient, count: int) -> None:
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
         for number in range(start, min(start + _BATCH, count)):
-            names = []
-            for _ in "ab":
-                state = rng.uniform(-0.3, 0.3, (STEPS, 12)).astype(np.float32)
-                data = Clip(state[:, 1:], state[:, :3], state, scene, number, 0).to_bytes()
-                names.append(content_hash(data))
-                clips[names[-1]] = data
-            queries.append(Query(f"{number:06d}-{names[0][:12]}", *names, scene, "uniform", 0.0, 0, 0))
+            a, b = (_clip(rng, scene).to_bytes() for _ in "ab")
+            name_a, name_b = content_hash(a), content_hash(b)
+            clips |= {name_a: a, name_b: b}
+            queries.append(Query(f"{number:06d}-{name_a[:12]}", name_a, name_b, scene, "uniform", 0.0, 0, 0))
         client.ask(queries, clips, count)
+
+
+def _clip(rng: np.random.Generator, scene: str) -> Clip:
+    state = rng.uniform(-0.3, 0.3, (STEPS, 12)).astype(np.float32)
+    return Clip(state[:, 1:], state[:, :3], state, scene, policy_version=0, actor=0)
 
 
 def measure(labelers: int, seconds: float, pace: float, *, kill: bool) -> dict[str, float]:

@@ -69,8 +69,17 @@ def geometry(scene: Scene) -> Geometry:
         if kind is None or model.geom_group[id] >= _SHOWN_GROUPS or model.geom(id).name == FLOOR:
             continue
         mesh = meshes.setdefault(int(model.geom_dataid[id]), len(meshes)) if kind == "mesh" else None
-        vectors = (model.geom_size[id], model.geom_pos[id], model.geom_quat[id], model.geom_rgba[id])
-        geoms.append(Geom(int(model.geom_bodyid[id]), kind, *map(_numbers, vectors), mesh))
+        geoms.append(
+            Geom(
+                body=int(model.geom_bodyid[id]),
+                type=kind,
+                size=_numbers(model.geom_size[id]),
+                pos=_numbers(model.geom_pos[id]),
+                quat=_numbers(model.geom_quat[id]),
+                rgba=_numbers(model.geom_rgba[id]),
+                mesh=mesh,
+            )
+        )
     follow = scene.camera.follow
     return Geometry(
         follow=None if follow is None else model.body(follow).id,

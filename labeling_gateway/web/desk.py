@@ -9,11 +9,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from contracts.clip import Clip, Scene
 from contracts.label import Lease, Query
-from labeling_gateway.client import Counts, GatewayClient
+from labeling_gateway.client import GatewayClient
+from labeling_gateway.replies import Control, Counts
 from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.errors import RETRY_SECONDS, Refusal
 from labeling_gateway.web.films import Films
@@ -22,9 +23,6 @@ from labeling_gateway.web.limits import Buckets
 from labeling_gateway.web.models import ClipRef
 from labeling_gateway.web.tally import Tally
 from labeling_gateway.web.tickets import Tickets
-
-if TYPE_CHECKING:
-    from labeling_gateway.client import Control
 
 Result = TypeVar("Result")
 Value = TypeVar("Value")

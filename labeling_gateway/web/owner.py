@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from contracts.label import Choice
+from labeling_gateway.replies import Answered
 from labeling_gateway.web.callers import Desked, Owner
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
@@ -38,9 +39,6 @@ from labeling_gateway.web.models import (
 )
 from labeling_gateway.web.overview import Overview
 from labeling_gateway.web.refusals import refusals
-
-if TYPE_CHECKING:
-    from labeling_gateway.client import Answered
 
 router = APIRouter(tags=["owner"])
 
@@ -121,7 +119,10 @@ async def labels(
 async def download(session: Owner, desk: Desked) -> Response:
     """The whole log with its clips, which `backflip train --labels.from` reads."""
 
-    from labeling_gateway.archive import export_labels
+    try:
+        from labeling_gateway.archive import export_labels  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the log cannot be downloaded yet", Retry_After="60") from None
 
     def write() -> FilePath:
         with tempfile.NamedTemporaryFile(suffix=".parquet", delete=False) as file:

@@ -67,7 +67,7 @@ class Tally:
         replaced = self._standing.pop(label.supersedes, None) if label.supersedes else None
         if replaced is not None:
             self._mine[replaced.label.rater] -= 1
-        if label.choice.value != "withdrawn":
+        if label.choice is not Choice.WITHDRAWN:
             self._standing[entry.offset] = entry
             self._mine[label.rater] += 1
             self._times[label.rater].append(label.answered_at)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from labeling_gateway.client import GatewayClient
 from labeling_gateway.embedded import EmbeddedStore
 from tests.labeling_gateway.web.server import Server, serving
 
@@ -22,10 +21,3 @@ def server(valkey: EmbeddedStore, tmp_path: Path) -> Iterator[Server]:
     """A page of a run of its own."""
     with serving(valkey.url, tmp_path) as started:
         yield started
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if not hasattr(GatewayClient, "undo"):
-        for item in items:
-            if "labeling_gateway/web" in str(item.path):
-                item.add_marker(pytest.mark.skip(reason="the gateway's client cannot do this yet"))

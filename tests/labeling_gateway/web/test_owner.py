@@ -150,6 +150,7 @@ def test_a_raters_answers_are_withdrawn_and_asked_again(server: Server) -> None:
 
 
 def test_the_log_can_be_downloaded(server: Server) -> None:
+    pytest.importorskip("labeling_gateway.archive")
     ask(server, 2)
     ann, owner = server.labeler(), server.owner()
     for _ in range(2):
@@ -168,7 +169,7 @@ def test_the_current_policy_with_its_reward(valkey: EmbeddedStore, tmp_path: Pat
         nothing = owner.get("policy")
         assert nothing.status_code == 404 and "no clip yet" in nothing.json()["error"]
         ask(server, 1)  # brings the scene
-        server.gateway.publish_newest([hopper_clip(7), hopper_clip(9), hopper_clip(8)])
+        server.gateway.show_newest([hopper_clip(number).to_bytes() for number in (8, 9, 7)])
         shown = owner.get("policy").json()
         assert (shown["policy_version"], shown["reward_version"], len(shown["reward"])) == (9, 1, STEPS)
         assert np.ptp(shown["reward"]) > 0
@@ -198,7 +199,7 @@ def test_agreement_is_measured_on_what_people_said(valkey: EmbeddedStore, tmp_pa
 def test_without_a_reward_service_there_is_no_bar(valkey: EmbeddedStore, tmp_path: Path) -> None:
     with serving(valkey.url, tmp_path, reward_address="127.0.0.1:1") as server:
         ask(server, 1)
-        server.gateway.publish_newest([hopper_clip(1)])
+        server.gateway.show_newest([hopper_clip(1).to_bytes()])
         shown = server.owner().get("policy").json()
         assert shown["reward"] == [] and shown["reward_version"] == 0
 
