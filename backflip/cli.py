@@ -31,6 +31,7 @@ Teach a simulated robot by saying which of two clips is better.
   backflip resume RUN         go on with a run that was stopped
   backflip evaluate RUN       measure a run's policy afresh
   backflip video RUN          draw a run's policy, with the reward bar
+  backflip export RUN         write a run's answers and their clips to one file
   backflip bench              measure speed on this machine
   backflip serve-reward       serve a run's reward model over gRPC
   backflip serve-labels RUN   serve a run's labeling page
@@ -105,6 +106,20 @@ def video(run: Run, output: Path | None = None, seed: int = 0) -> int:
 
     _require_seed(seed)
     print(video_of_run(run, output, seed=seed))
+    return 0
+
+
+def export(run: Run, output: Path | None = None) -> int:
+    """Write a run's answers, with the clips they are about, to a Parquet file; another run can begin with it.
+
+    Args:
+        run: folder of the run.
+        output: the file; labels.parquet in the run's folder if left out.
+    """
+    from backflip.labels import export_run
+
+    file, labels = export_run(run, output)
+    print(f"{file}: {labels:,} labels")
     return 0
 
 
@@ -194,6 +209,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "resume": resume,
     "evaluate": evaluate,
     "video": video,
+    "export": export,
     "bench": bench,
     "serve-reward": serve_reward,
     "serve-labels": serve_labels,

@@ -22,6 +22,7 @@ from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.errors import UserError
 from backflip.labeling_page import let_in, page_answers, page_config
+from backflip.labels import bring_labels
 from backflip.run_folder import RunFolder
 from backflip.supervisor import Part, Supervisor
 from backflip.system import Facts, label_parts, open_store, reward_config, worker_specs
@@ -138,6 +139,7 @@ class DistributedSystem:
             self._supervisor.adopt("label store", self._store.embedded.alive, self._store.embedded.restart)
         self._gateway = GatewayClient(self._store.url, folder.run)
         self._gateway.put_scene(scene)
+        self._facts.labels_imported = bring_labels(config, folder, spaces, self._gateway)
         address = f"127.0.0.1:{free_port()}"
         self._reward = RewardClient(address)
         secret = {"BACKFLIP_STORE_URL": self._store.url, "OMP_NUM_THREADS": "1"}
@@ -178,7 +180,7 @@ class DistributedSystem:
                 log.exception("the parts cannot be asked what they do")
 
     def _gather(self) -> Facts:
-        facts = Facts(self._facts.labels_used, self._facts.reward_version, self._facts.held_out_accuracy)
+        facts = replace(self._facts, parts={})
         assert self._pool is not None
         facts.parts = {f"actor {number}": status for number, status in enumerate(self._pool.statuses())}
         self._hear_services(facts)
@@ -206,6 +208,7 @@ class DistributedSystem:
         try:
             counts = gateway.counts()
             facts.labels_used = counts.used
+            facts.labels_imported = counts.imported
             facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version)
         except StoreError as error:
             trouble["label store"] = Status(str(error), held_up=True)

@@ -103,6 +103,16 @@ class RunFolder:
         return self.path / "page"
 
     @property
+    def labels(self) -> Path:
+        """What `backflip export` writes."""
+        return self.path / "labels.parquet"
+
+    @property
+    def imported_labels(self) -> Path:
+        """The answers that this run began with; there is none where it began with nothing."""
+        return self.path / "imported.parquet"
+
+    @property
     def reward_model(self) -> Path:
         """Every version of the reward model."""
         return self.path / "reward_model"

@@ -13,6 +13,7 @@ import numpy as np
 
 from actors.worker import Worker, WorkerSpec
 from backflip.config import TrainConfig
+from backflip.labels import bring_labels
 from backflip.run_folder import RunFolder
 from backflip.system import Facts, Store, label_parts, open_store, reward_config, worker_specs
 from contracts.rollout import Rollout
@@ -59,6 +60,7 @@ class SerialSystem:
         self._model = RewardModel(
             config.reward_model.members, spaces.observation_size, spaces.action.size, folder.reward_model
         )
+        imported = bring_labels(config, folder, spaces, self._client)
         self._trainer = Trainer(reward_config(config), self._client, self._model, config.seed)
         gateway_config = GatewayConfig(run=folder.run, reward_address="", seed=config.seed, labels=config.labels)
         self._gateway = Gateway(gateway_config, self._client, self._member_reward)
@@ -66,6 +68,9 @@ class SerialSystem:
         self._teacher = ScriptedTeacher(self._client, config.labels, "scripted", config.seed) if scripted else None
         self._workers.extend(Worker(spec, self._reward, self._gateway.offer) for spec in specs)
         self._client.put_scene(self._workers[0].scene)
+        self._facts = Facts(labels_imported=imported)
+        if imported and not self._model.newest.number:
+            self._trainer.poll()  # the reward that the first slab is scored by
 
     def publish(self, snapshot: PolicySnapshot) -> None:
         self._snapshot = snapshot
@@ -90,6 +95,7 @@ class SerialSystem:
         counts, report = self._client.counts(), self._trainer.status
         self._facts = Facts(
             labels_used=counts.used,
+            labels_imported=counts.imported,
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
             parts=label_parts(self._config, counts, report.answers, report.version),

@@ -32,6 +32,7 @@ class Facts:
     """What people want to know of the parts; the newest that was heard."""
 
     labels_used: int = 0
+    labels_imported: int = 0
     reward_version: int = 0
     held_out_accuracy: float | None = None
     parts: dict[str, Status] = field(default_factory=dict)  # by name, what each does or waits for
@@ -172,8 +173,11 @@ def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simula
 
 
 def reward_config(config: TrainConfig) -> RewardConfig:
-    """The ensemble's config, with a first fit that does not wait for more answers than are asked up front."""
-    upfront = max(1, config.labels.upfront_questions)
+    """The ensemble's config, with a first fit that does not wait for more answers than are asked up front.
+
+    Answers of another run are fitted at once, however few.
+    """
+    upfront = 1 if config.labels.from_ else max(1, config.labels.upfront_questions)
     return replace(config.reward_model, first_fit=min(config.reward_model.first_fit, upfront))
 
 

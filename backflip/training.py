@@ -24,6 +24,7 @@ from backflip.config import TrainConfig
 from backflip.display import Display
 from backflip.errors import UserError
 from backflip.evaluation import Evaluation, evaluate
+from backflip.labels import labels_to_begin_with
 from backflip.recorder import Recorder, Snapshot, last_snapshot
 from backflip.report import write_report
 from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
@@ -31,6 +32,7 @@ from backflip.run_report import SECONDS as REPORT_SECONDS
 from backflip.run_report import RunReport
 from backflip.showing import draw_run
 from backflip.system import System, probe_task, require_store
+from contracts.files import write_whole
 from contracts.memory import keep_freed_memory
 from labeling_gateway.store import StoreError
 from learner.checkpoint import load_checkpoint, save_checkpoint
@@ -72,7 +74,10 @@ def train(config: TrainConfig, *, command: str | None = None) -> Run:
     simulator.close()
     if config.needs_labels:
         require_store()
-    folder = create_run_folder(config)
+    with labels_to_begin_with(config, simulator.spaces) as archive:
+        folder = create_run_folder(config)
+        if archive is not None:
+            write_whole(folder.imported_labels, archive.read_bytes())
     folder.note_command(command or shlex.join(sys.argv))
     with folder.held():
         return _run(config, folder)
@@ -117,6 +122,8 @@ def _run(config: TrainConfig, folder: RunFolder) -> Run:
             folder.write_config(config)
             folder.summary.unlink(missing_ok=True)  # until it is complete again
             display.say(f"all parts are up after {time.monotonic() - started:.0f} s")
+            if imported := system.facts().labels_imported:
+                display.say(f"began with {imported:,} answers of {config.labels.from_}, beside the budget")
             for notice in system.notices():
                 display.say(notice)
             with display, Recorder(folder, config, simulator.control_timestep, progress) as recorder:

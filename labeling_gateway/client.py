@@ -223,6 +223,15 @@ class GatewayClient:
             labels=labels,
         )
 
+    # What brings in answers of another run.
+
+    def import_answers(self, answers: list[tuple[Query, Label]], clips: dict[str, bytes]) -> int:
+        """Keeps the clips (by hash), then the answers, beside the budget; returns how many were new.
+
+        On return all is on disk. A rater's answer to a question that is there already stays as it is.
+        """
+        return ownership.import_answers(self._store, answers, clips)
+
     # What only the gateway does.
 
     def require_durable(self) -> None:

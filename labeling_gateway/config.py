@@ -6,7 +6,9 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
+
+import tyro
 
 from labeling_gateway.address import check_address
 
@@ -77,6 +79,9 @@ class LabelsConfig:
 
     teacher_mistakes: float = 0.0
     """Chance that the scripted teacher names the other clip."""
+
+    from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    """Answers to begin with, beside the budget: a label archive that `backflip export` wrote, or a run's folder."""
 
     def __post_init__(self) -> None:
         if self.budget < 0:

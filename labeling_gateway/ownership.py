@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from contracts.encoding import canonical_json
-from contracts.label import SCHEMA, Choice, Label
+from contracts.label import SCHEMA, Choice, Label, Query
 from labeling_gateway import scripts
+from labeling_gateway.durable import Command
 from labeling_gateway.label_log import read_labels
 from labeling_gateway.replies import Control
 from labeling_gateway.run_store import RunStore
@@ -49,6 +50,25 @@ def withdraw(store: RunStore, rater: str) -> int:
         commands = [store.script(scripts.WITHDRAW, label.query, rater, SCHEMA) for label in batch]
         taken_back += sum(store.session.commit(*commands))
         # What the rater answers meanwhile is in the log by now, and found in the next round.
+
+
+def import_answers(store: RunStore, answers: list[tuple[Query, Label]], clips: dict[str, bytes]) -> int:
+    puts: list[Command] = [("SET", store.keys.clip(name), data) for name, data in clips.items()]
+    commands = [
+        store.script(
+            scripts.IMPORT,
+            query.id,
+            query.to_bytes(),
+            label.rater,
+            SCHEMA,
+            label.choice.value,
+            repr(label.answered_at),
+            repr(label.seconds),
+            int(label.flipped),
+        )
+        for query, label in answers
+    ]
+    return sum(store.session.commit(*puts, *commands)[len(puts) :])
 
 
 def note_invitation(store: RunStore, fields: dict[str, Any]) -> None:

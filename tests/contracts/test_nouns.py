@@ -104,7 +104,12 @@ def test_another_schema_kind_or_field_is_a_value_error(noun: Scene | Query | Lab
     fields = json.loads(noun.to_bytes())
     some_field = next(iter(asdict(noun)))
     without = {name: value for name, value in fields.items() if name != some_field}
-    for wrong in (fields | {"schema": fields["schema"] + 1}, fields | {"kind": "clip"}, without, fields | {"unknown": 1}):
+    for wrong in (
+        fields | {"schema": fields["schema"] + 1},
+        fields | {"kind": "clip"},
+        without,
+        fields | {"unknown": 1},
+    ):
         if wrong == fields | {"unknown": 1} and isinstance(noun, Scene):
             continue  # a scene reads the fields it knows
         with pytest.raises(ValueError):

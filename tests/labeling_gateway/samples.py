@@ -35,13 +35,13 @@ def score(observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]
     return np.stack([observation[:, 0], observation[:, 1], action[:, 0]], axis=1), 1
 
 
-def ask(client: GatewayClient, count: int, *, budget: int = 10_000) -> list[Query]:
+def ask(client: GatewayClient, count: int, *, budget: int = 10_000, scene: str = "scene") -> list[Query]:
     """Puts ``count`` questions in the queue, past any schedule."""
     queries: list[Query] = []
     data: dict[str, bytes] = {}
     first = client.counts().asked
     for number in range(first, first + count):
-        a, b = (clip(2 * number + side).to_bytes() for side in (0, 1))
+        a, b = (clip(2 * number + side, scene=scene).to_bytes() for side in (0, 1))
         names = content_hash(a), content_hash(b)
         data |= {names[0]: a, names[1]: b}
         queries.append(
@@ -49,7 +49,7 @@ def ask(client: GatewayClient, count: int, *, budget: int = 10_000) -> list[Quer
                 id=f"{number:06d}",
                 clip_a=names[0],
                 clip_b=names[1],
-                scene="scene",
+                scene=scene,
                 chosen_by="uniform",
                 disagreement=0.0,
                 policy_version=0,
