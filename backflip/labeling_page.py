@@ -101,7 +101,8 @@ def serve_labels_of_run(path: Path, labels: LabelsConfig) -> None:
     simulator = probe_task(config)
     question = simulator.scene.question
     simulator.close()
-    config = replace(config, labels=replace(labels, budget=config.labels.budget))
+    served_by = {name: getattr(labels, name) for name in ("address", "allow_remote", "tls_cert", "tls_key", "hosts")}
+    config = replace(config, labels=replace(config.labels, **served_by))
     with folder.held():
         page = page_config(config, folder, question, "", training=False)
         store = open_store(folder)

@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from contracts.label import Choice
+from labeling_gateway.archive import export_labels
 from labeling_gateway.replies import Answered
 from labeling_gateway.web.callers import Desked, Owner
 from labeling_gateway.web.desk import Desk
@@ -118,11 +119,6 @@ async def labels(
 )
 async def download(session: Owner, desk: Desked) -> Response:
     """The whole log with its clips, which `backflip train --labels.from` reads."""
-
-    try:
-        from labeling_gateway.archive import export_labels  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the log cannot be downloaded yet", Retry_After="60") from None
 
     def write() -> FilePath:
         with tempfile.NamedTemporaryFile(suffix=".parquet", delete=False) as file:

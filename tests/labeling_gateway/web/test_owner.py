@@ -150,7 +150,6 @@ def test_a_raters_answers_are_withdrawn_and_asked_again(server: Server) -> None:
 
 
 def test_the_log_can_be_downloaded(server: Server) -> None:
-    pytest.importorskip("labeling_gateway.archive")
     ask(server, 2)
     ann, owner = server.labeler(), server.owner()
     for _ in range(2):
