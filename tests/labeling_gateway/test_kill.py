@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ from labeling_gateway.store import StoreUnreachable
 from tests.labeling_gateway.samples import ask, clips
 
 QUESTIONS = 400
+
+Result = TypeVar("Result")
 
 
 def kill_store(store: EmbeddedStore) -> None:
@@ -70,6 +73,90 @@ def test_kill_of_the_store_in_a_stream_of_answers(own_store: EmbeddedStore) -> N
     assert max(Counter((label.query, label.rater) for _, label in labels).values()) == 1, "counted twice"
     firsts = Counter(label.query for _, label in labels if label.opinion is Opinion.FIRST)
     assert len(firsts) == firsts.total() == client.counts().used == QUESTIONS
+
+
+def test_kill_of_the_store_in_a_stream_of_answers_and_undoings(own_store: EmbeddedStore) -> None:
+    """Every other answer is taken back and given again; in the end one rater's are all withdrawn."""
+    client = GatewayClient(own_store.url, "run")
+    questions = 120
+    ask(client, questions)
+    answered: list[tuple[str, str]] = []  # acknowledged: rater, offset
+    undone: list[tuple[str, int]] = []  # acknowledged: question, fence of the new lease
+
+    def surely(call: Callable[..., Result], *arguments: object) -> Result:
+        while True:
+            try:
+                return call(*arguments)
+            except StoreUnreachable:
+                time.sleep(0.05)
+
+    def work(rater: str, number: int) -> None:
+        done = 0
+        while surely(client.counts).used < questions:
+            held = surely(client.lease, rater, 1.0)
+            if held is None:
+                time.sleep(0.01)
+                continue
+            answered.append((rater, surely(client.answer, held, rater, Choice.A, 0.0).offset))
+            done += 1
+            if done % 2 == number % 2:
+                again = surely(client.undo, rater, held.query.id, 30.0)
+                undone.append((again.query.id, again.fence))
+                answered.append((rater, surely(client.answer, again, rater, Choice.B, 0.0).offset))
+
+    def kill_at(answers: int) -> None:
+        while len(answered) < answers:
+            time.sleep(0.002)
+        kill_store(own_store)
+        own_store.restart()
+
+    threads = [threading.Thread(target=work, args=(f"rater-{n}", n)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for answers in (20, 60, 100, 140):
+        kill_at(answers)
+    for thread in threads:
+        thread.join()
+    _require_one_chain_a_rater(client, {offset for _, offset in answered})
+    withdrawals = [label for _, label in client.read_labels("", 10_000) if label.choice is Choice.WITHDRAWN]
+    assert len(withdrawals) == len(undone) == len(set(undone)), "taken back once each"
+    assert client.counts().used == questions
+    assert client.counts().open + client.counts().leased == 0
+
+    withdrawn: list[int] = []
+    withdrawing = threading.Thread(target=lambda: withdrawn.append(surely(client.withdraw, "rater-1")))
+    theirs = sum(rater.standing for rater in client.raters() if rater.name == "rater-1")
+    withdrawing.start()
+    while client.counts().used == questions:
+        pass
+    kill_store(own_store)
+    own_store.restart()
+    withdrawing.join()
+    _require_one_chain_a_rater(client, set())
+    assert not [rater for rater in client.raters() if rater.name == "rater-1" and rater.standing]
+    counts = client.counts()
+    assert 0 < theirs == counts.open == questions - counts.used
+    assert client.withdraw("rater-1") == 0
+
+
+def _require_one_chain_a_rater(client: GatewayClient, acknowledged: set[str]) -> None:
+    """Each rater's labels of a question supersede one another, none twice; what was acknowledged is there."""
+    labels = dict(client.read_labels("", 10_000))
+    assert acknowledged <= labels.keys(), "acknowledged and lost"
+    replaced = [label.supersedes for label in labels.values() if label.supersedes]
+    assert len(replaced) == len(set(replaced)), "superseded twice"
+    ends: Counter[tuple[str, str]] = Counter()
+    firsts: Counter[str] = Counter()
+    for offset, label in labels.items():
+        if label.supersedes:
+            before = labels[label.supersedes]
+            assert (before.query, before.rater) == (label.query, label.rater)
+        if offset not in set(replaced):
+            ends[label.query, label.rater] += 1
+            firsts[label.query] += label.choice is not Choice.WITHDRAWN and label.opinion is Opinion.FIRST
+    assert max(ends.values()) == 1, "counted twice"
+    assert max(firsts.values()) == 1, "two first opinions"
+    assert firsts.total() == client.counts().used
 
 
 def test_a_torn_end_of_the_file_costs_only_what_was_torn(own_store: EmbeddedStore) -> None:

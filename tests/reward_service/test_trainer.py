@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contracts.label import is_held_out
+from contracts.label import Choice, is_held_out
 from labeling_gateway.client import StoreError
 from reward_service.config import RewardConfig
 from reward_service.fitting import FitReport, next_weight_decay
@@ -87,6 +87,20 @@ def test_few_new_answers_are_fitted_when_patience_ends(tmp_path: Path) -> None:
     assert not trainer.poll()
     log.visible = 21
     assert trainer.poll()
+
+
+def test_answers_that_were_taken_back_leave_and_with_the_last_of_them_fitting_ends(tmp_path: Path) -> None:
+    log = linear_log(30, seed=0)
+    trainer = Trainer(CONFIG, log, _model(tmp_path), seed=0)
+    assert trainer.poll()
+    for offset, label in log.entries[:20]:
+        log.append(label.query, Choice.WITHDRAWN, supersedes=offset)
+    assert trainer.poll()
+    assert (trainer.status.labels, trainer.status.answers) == (10, 50)
+    for offset, label in log.entries[20:30]:
+        log.append(label.query, Choice.WITHDRAWN, supersedes=offset)
+    assert not trainer.poll()
+    assert trainer.status.version == 2
 
 
 def test_without_held_out_queries_there_is_no_accuracy(tmp_path: Path) -> None:
