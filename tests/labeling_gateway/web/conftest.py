@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from labeling_gateway.embedded import EmbeddedStore
+from tests.labeling_gateway.web.browser import browser as browser
+from tests.labeling_gateway.web.browser import playwright as playwright
 from tests.labeling_gateway.web.server import Server, serving
 
 

@@ -56,6 +56,7 @@ class LabelPage {
       resetView: () => this.theatre.view.reset(),
       help,
     });
+    this.outbox.start();
     setInterval(() => void this.readTask(), TASK_EVERY);
     void this.readTask();
     void this.supply.fill();

@@ -27,7 +27,6 @@ export class Outbox {
     window.addEventListener("beforeunload", (event) => {
       if (this.delivery === "waiting") event.preventDefault(); // the browser asks whether to leave
     });
-    this.start();
   }
 
   get size(): number {
@@ -55,7 +54,8 @@ export class Outbox {
     while (this.sending) await this.sending;
   }
 
-  private start(): void {
+  /** Sends what is there; at first, what a reload interrupted. */
+  start(): void {
     if (this.entries.length && !this.sending) {
       this.sending = this.deliver().finally(() => {
         this.sending = null;
