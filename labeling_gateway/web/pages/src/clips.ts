@@ -20,6 +20,7 @@ export interface FilmedClip {
 
 export type LoadedClip = PosedClip | FilmedClip;
 
+const VIDEO_PATIENCE = 15_000; // milliseconds from the file being there to its first picture
 const KEPT = 60; // clips of poses; each has some kilobytes
 const STEADY_SECONDS = 0.4; // that a camera's way is averaged over, so that it does not shake with what it follows
 
@@ -88,8 +89,8 @@ function way(poses: Float32Array, bodies: number, follow: number | null, window:
 async function loadFilmed(ref: ClipRef): Promise<FilmedClip> {
   const address = `clips/${ref.clip}/video.mp4`;
   let response = await send("GET", address);
-  while (response.status === 202) {
-    await pause(1000 * Math.min(Number(response.headers.get("Retry-After")) || 1, 5) * 0.5);
+  while (response.status === 202) { // it is being drawn
+    await pause(500 * Math.min(Number(response.headers.get("Retry-After")) || 1, 5));
     response = await send("GET", address);
   }
   await response.arrayBuffer(); // into the browser's cache, which the video reads from
@@ -98,8 +99,17 @@ async function loadFilmed(ref: ClipRef): Promise<FilmedClip> {
   const ready = new Promise<void>((done, failed) => {
     video.addEventListener("canplay", () => done(), { once: true });
     video.addEventListener("error", () => failed(new Error("this browser cannot play the clip's video")), { once: true });
+    setTimeout(() => failed(new Error("the clip's video did not come")), VIDEO_PATIENCE);
   });
+  // In the page, though unseen: browsers put off loading what is nowhere.
+  video.hidden = true;
+  document.body.append(video);
   video.src = `/api/v1/${address}`;
-  await ready;
+  try {
+    await ready;
+  } catch (error) {
+    video.remove();
+    throw error;
+  }
   return { kind: "video", ref, video };
 }

@@ -24,6 +24,7 @@ export class Pane {
     this.canvas.hidden = clip?.kind === "video";
     if (clip?.kind === "video") {
       clip.video.className = "picture";
+      clip.video.hidden = false;
       this.element.append(clip.video);
     }
   }
