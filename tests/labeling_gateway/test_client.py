@@ -98,6 +98,7 @@ def test_a_late_rater_who_is_asked_again_replaces_the_late_answer(client: Gatewa
     receipt = client.answer(lease(client, "ann"), "ann", Choice.B, 1)
     assert (receipt.opinion, receipt.repeated) == (Opinion.FIRST, False)
     assert [label.supersedes for label in log(client)] == ["", late.offset]
+    assert (client.counts().used, client.counts().later) == (1, 0)
 
 
 def test_the_budget_holds_against_many_askers(client: GatewayClient) -> None:

@@ -131,6 +131,19 @@ def test_an_undone_question_left_alone_goes_to_the_next(client: GatewayClient) -
     assert (client.counts().used, client.counts().later) == (1, 1)
 
 
+def test_whoever_undoes_again_once_the_lease_is_over_gets_another(client: GatewayClient) -> None:
+    ask(client, 1)
+    held = lease(client)
+    client.answer(held, "ann", Choice.A, 1)
+    old = client.undo("ann", held.query.id, 0.02)
+    time.sleep(0.03)
+    assert client.expire_leases() == 1
+    new = client.undo("ann", held.query.id, 60)
+    assert new.fence > old.fence
+    counts = client.counts()
+    assert (counts.open, counts.leased, counts.labels) == (0, 1, 2)
+
+
 def test_undoing_a_second_opinion_takes_nobodys_question(client: GatewayClient) -> None:
     ask(client, 1)
     held = lease(client)
