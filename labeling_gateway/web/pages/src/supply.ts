@@ -33,7 +33,7 @@ export class Supply {
   /** The next question, if one is ready; it is held until `done` with it. */
   take(): Question | null {
     const next = this.ready.shift() ?? null;
-    void this.fill();
+    if (next) void this.fill();
     return next;
   }
 
@@ -78,7 +78,8 @@ export class Supply {
       const loading = pairs.map((pair) => this.prepare(pair));
       for (const one of loading) one.catch(() => undefined);
       for (const one of loading) {
-        this.ready.push(await one);
+        const question = await one;
+        if (this.holds(question.pair.query)) this.ready.push(question);
         this.changed();
       }
     } catch (error) {

@@ -1,0 +1,102 @@
+"""The dashboard, as the run's owner meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from contracts.label import Choice
+from tests.labeling_gateway.web.browser import PATIENCE, open_dashboard, open_label_page, person, saved, shown
+from tests.labeling_gateway.web.server import Server, ask
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+def owner(browser: Browser) -> Iterator[BrowserContext]:
+    context = person(browser, viewport={"width": 1100, "height": 800})
+    yield context
+    context.close()
+
+
+def answer(server: Server, rater: str, choice: Choice = Choice.A) -> None:
+    lease = server.gateway.lease(rater, 60)
+    assert lease is not None
+    server.gateway.answer(lease, rater, choice, 2.0)
+
+
+def test_what_happens_is_seen_as_it_happens(server: Server, owner: BrowserContext) -> None:
+    ask(server, 3)
+    page = open_dashboard(owner, server)
+    assert page.url == f"{server.url}/dashboard", "the token is out of the address"
+    expect(page.locator("#budget-text")).to_have_text("0 of 900 answers")
+    answer(server, "ann")
+    expect(page.locator("#budget-text")).to_have_text("1 of 900 answers")
+    card = page.locator("article.label")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text("Left is better · ann · 2.0 s")
+    expect(card.locator(".pane.better")).to_have_count(1)
+
+
+def test_asking_is_paused_and_the_budget_changed(server: Server, owner: BrowserContext) -> None:
+    page = open_dashboard(owner, server)
+    page.click("#pause")
+    expect(page.locator("#pause")).to_have_text("Go on asking")
+    assert server.gateway.control().paused
+    page.fill("#budget", "1200")
+    page.click("#budget-form [type=submit]")
+    expect(page.locator("#budget-text")).to_have_text("0 of 1,200 answers")
+    assert server.gateway.control().budget == 1200
+
+
+def test_a_raters_answers_are_withdrawn_once_that_is_confirmed(server: Server, owner: BrowserContext) -> None:
+    ask(server, 3)
+    answer(server, "ann")
+    answer(server, "bob")
+    page = open_dashboard(owner, server)
+    row = page.locator("#raters tr", has_text="bob")
+    row.get_by_role("button").click()
+    page.get_by_role("button", name="Keep").click()
+    assert server.gateway.counts().used == 2, "not confirmed"
+    row.get_by_role("button").click()
+    page.locator("#confirm-yes").click()
+    expect(page.locator("#budget-text")).to_have_text("1 of 900 answers")
+    expect(row).to_contain_text("1 taken back")
+
+
+def test_an_invitation_lets_somebody_in_until_it_is_revoked(
+    server: Server, owner: BrowserContext, browser: Browser
+) -> None:
+    ask(server, 2)
+    page = open_dashboard(owner, server)
+    page.fill("#invite-rater", "cleo")
+    page.click("#invite [type=submit]")
+    expect(page.locator("#invited")).to_be_visible()
+    link = page.input_value("#invited-link")
+    guest = person(browser)
+    labeling = guest.new_page()
+    labeling.goto(link)
+    shown(labeling, 1)
+    labeling.keyboard.press("ArrowLeft")
+    saved(labeling, "Left is better")
+    assert [rater.name for rater in server.gateway.raters()] == ["cleo"]
+    row = page.locator("#invitations tr", has_text="cleo")
+    row.get_by_role("button").click()
+    page.locator("#confirm-yes").click()
+    expect(row).to_contain_text("revoked")
+    guest.clear_cookies()
+    labeling.goto("about:blank")
+    labeling.goto(link)
+    expect(labeling.locator("#waiting-what")).to_have_text("You need an invitation")
+    guest.close()
+
+
+def test_a_labeler_does_not_see_the_dashboard(server: Server, owner: BrowserContext) -> None:
+    ask(server, 1)
+    open_label_page(owner, server)
+    page = owner.new_page()
+    page.goto(f"{server.url}/dashboard")
+    expect(page.locator("#notice")).to_contain_text("for the run's owner", timeout=PATIENCE)
+    expect(page.locator("#all")).to_be_hidden()
