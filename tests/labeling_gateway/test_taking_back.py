@@ -183,8 +183,8 @@ def test_withdrawing_a_rater_takes_back_all_that_stands(client: GatewayClient) -
 def test_withdrawing_more_than_a_page(client: GatewayClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("labeling_gateway.ownership._PAGE", 3)
     monkeypatch.setattr("labeling_gateway.ownership._BATCH", 2)
-    for _ in ask(client, 8):
-        client.answer(lease(client), "ann", Choice.A, 1)
+    for number, _ in enumerate(ask(client, 12)):
+        client.answer(lease(client), "bob" if number < 4 else "ann", Choice.A, 1)
     assert client.withdraw("ann") == 8
     assert client.counts().open == 8
     assert client.withdraw("nobody") == 0
