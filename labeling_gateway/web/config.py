@@ -15,8 +15,8 @@ class Limits:
 
     session_rate: float = 30.0  # of one session
     session_burst: int = 120
-    stranger_rate: float = 5.0  # of one address, requests without a session, log-ins that failed
-    stranger_burst: int = 60
+    stranger_rate: float = 20.0  # of one address: requests without a session, log-ins that failed or are under way
+    stranger_burst: int = 300
     body_bytes: int = 64 * 1024
     body_seconds: float = 10.0  # within which a body must have come
     connections: int = 4096
