@@ -93,12 +93,14 @@ def test_events_come_when_something_changed_and_not_too_often(server: Server) ->
 
     listener = threading.Thread(target=listen)
     listener.start()
+    time.sleep(1.5)  # nothing happens
     for _ in range(6):
         answer(ann, lease(ann)[0])
         time.sleep(0.15)
     listener.join(20)
     assert not listener.is_alive()
     assert seen[-1]["used"] == 6 and len(seen) >= 2
+    assert all(earlier != later for earlier, later in itertools.pairwise(seen)), "only what changed"
     assert all(later - earlier > 0.4 for earlier, later in itertools.pairwise(at)), "twice a second at most"
 
 
