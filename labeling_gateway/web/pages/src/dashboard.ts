@@ -116,7 +116,8 @@ class Dashboard {
   private async people(): Promise<void> {
     if (document.hidden) return;
     try {
-      await Promise.all([showRaters(), showInvitations()]);
+      const failed = (error: Error) => this.failed(error);
+      await Promise.all([showRaters(failed), showInvitations(failed)]);
     } catch (error) {
       this.failed(error as Error);
     }

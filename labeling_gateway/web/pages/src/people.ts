@@ -4,11 +4,14 @@ import { ask, send } from "./api";
 import type { InvitationView, RaterView } from "./owner";
 import { ago, count, duration, found, made, percent } from "./page";
 
-export async function showRaters(): Promise<void> {
+/** Hears of what the server refused. */
+type Failed = (error: Error) => void;
+
+export async function showRaters(failed: Failed): Promise<void> {
   const { raters } = await ask<{ raters: RaterView[] }>("GET", "raters");
   const rows = raters.map((rater) => {
     const withdraw = made("button", { type: "button", textContent: "Withdraw…", disabled: !rater.standing });
-    withdraw.addEventListener("click", () => void withdrawAll(rater));
+    withdraw.addEventListener("click", () => withdrawAll(rater, failed).catch(failed));
     const taken = rater.withdrawn ? ` (${count(rater.withdrawn)} taken back)` : "";
     return row(
       rater.name,
@@ -22,20 +25,20 @@ export async function showRaters(): Promise<void> {
   found("raters").replaceChildren(...(rows.length ? rows : [row("Nobody yet.")]));
 }
 
-export async function showInvitations(): Promise<void> {
+export async function showInvitations(failed: Failed): Promise<void> {
   const { invitations } = await ask<{ invitations: InvitationView[] }>("GET", "invitations");
   const rows = invitations.slice(0, 12).map((invitation) => {
     const left = invitation.expires_at - Date.now() / 1000;
     const state = invitation.revoked ? "revoked" : left > 0 ? `for ${duration(left)} more` : "over";
     const revoke = made("button", { type: "button", textContent: "Revoke…", disabled: invitation.revoked || left <= 0 });
-    revoke.addEventListener("click", () => void revokeOne(invitation));
+    revoke.addEventListener("click", () => revokeOne(invitation, failed).catch(failed));
     return row(invitation.rater, state, `made ${ago(invitation.created_at)}`, revoke);
   });
   found("invitations").replaceChildren(...rows);
 }
 
-/** Makes the form work. `failed` hears of what the server refused. */
-export function listenToPeople(failed: (error: Error) => void): void {
+/** Makes the form work. */
+export function listenToPeople(failed: Failed): void {
   const link = found<HTMLInputElement>("invited-link");
   found("invite").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -47,7 +50,7 @@ export function listenToPeople(failed: (error: Error) => void): void {
         link.value = made.link;
         link.select();
         rater.value = "";
-        return showInvitations();
+        return showInvitations(failed);
       })
       .catch(failed);
   });
@@ -64,27 +67,33 @@ function confirmed(what: string, why: string, yes: string): Promise<boolean> {
   found("confirm-what").textContent = what;
   found("confirm-why").textContent = why;
   found("confirm-yes").textContent = yes;
-  dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((answered) => {
-    dialog.addEventListener("close", () => answered(dialog.returnValue === "yes"), { once: true });
+    const end = (yes: boolean) => {
+      dialog.close();
+      answered(yes);
+    };
+    // Not the dialog's close event: it comes late, when the next question may be open already.
+    found("confirm-yes").onclick = () => end(true);
+    found("confirm-no").onclick = () => end(false);
+    dialog.oncancel = () => answered(false);
   });
 }
 
-async function withdrawAll(rater: RaterView): Promise<void> {
+async function withdrawAll(rater: RaterView, failed: Failed): Promise<void> {
   const many = `${count(rater.standing)} ${rater.standing === 1 ? "answer" : "answers"}`;
   const why = "The reward model forgets them at its next fit, and their questions are asked again. The log keeps both.";
   if (await confirmed(`Withdraw ${many} of ${rater.name}?`, why, "Withdraw")) {
     await send("POST", `raters/${encodeURIComponent(rater.name)}/withdrawal`, {});
-    await showRaters();
+    await showRaters(failed);
   }
 }
 
-async function revokeOne(invitation: InvitationView): Promise<void> {
+async function revokeOne(invitation: InvitationView, failed: Failed): Promise<void> {
   const why = "Whoever has the link is logged out and cannot answer any more. Answers that were given stay.";
   if (await confirmed(`Revoke the invitation of ${invitation.rater}?`, why, "Revoke")) {
     await send("DELETE", `invitations/${invitation.id}`);
-    await showInvitations();
+    await showInvitations(failed);
   }
 }
 
