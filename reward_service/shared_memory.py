@@ -105,22 +105,19 @@ class Regions:
             raise invalid("a region needs a name")
         if not 0 < byte_size <= protocol.MESSAGE_LIMIT:
             raise invalid(f"region {name!r} has {byte_size} bytes; expected 1 to {protocol.MESSAGE_LIMIT}")
-        region = Region(name, key, offset, byte_size, _open(key))
-        size = _size(region)
-        if size < offset + byte_size:
-            raise invalid(f"shared memory {key!r} has {size} bytes; region {name!r} needs {byte_size} from {offset} on")
-        with self._lock:
-            if name in self._regions:
-                raise Refused(
-                    grpc.StatusCode.ALREADY_EXISTS, f"there is a region {name!r} already: unregister it first"
+        file = _open(key)
+        try:
+            size = _size(file, key)
+            if size < offset + byte_size:
+                raise invalid(
+                    f"shared memory {key!r} has {size} bytes; region {name!r} needs {byte_size} from {offset} on"
                 )
-            self._regions = {name: region for name, region in self._regions.items() if not region.abandoned()}
-            if len(self._regions) >= REGIONS:
-                raise Refused(
-                    grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"{REGIONS} regions are registered, which is all there can be: unregister one",
-                )
-            self._regions[name] = region
+            with self._lock:
+                self._make_room(name)
+                self._regions[name] = Region(name, key, offset, byte_size, file)
+        except Refused:
+            os.close(file)
+            raise
 
     def unregister(self, name: str) -> None:
         """Forgets a region, all of them where the name is empty; one that is not there is forgotten already."""
@@ -142,6 +139,16 @@ class Regions:
             raise Refused(grpc.StatusCode.NOT_FOUND, f"there is no region {name!r}: register it first")
         return region
 
+    def _make_room(self, name: str) -> None:
+        self._regions = {name: region for name, region in self._regions.items() if not region.abandoned()}
+        if name in self._regions:
+            raise Refused(grpc.StatusCode.ALREADY_EXISTS, f"there is a region {name!r} already: unregister it first")
+        if len(self._regions) >= REGIONS:
+            raise Refused(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"{REGIONS} regions are registered, which is all there can be: unregister one",
+            )
+
 
 def _open(key: str) -> int:
     """The file of a key, which stays within the folder of shared memory. Raises `Refused`."""
@@ -155,11 +162,11 @@ def _open(key: str) -> int:
         raise invalid(f"shared memory {key!r} cannot be opened: {error.strerror}") from None
 
 
-def _size(region: Region) -> int:
-    """Bytes of the region's file; raises `Refused` where it is none to share."""
-    found = os.fstat(region.file)
+def _size(file: int, key: str) -> int:
+    """Bytes of an open file; raises `Refused` where it is none to share."""
+    found = os.fstat(file)
     if not stat.S_ISREG(found.st_mode):
-        raise invalid(f"shared memory {region.key!r} is not a regular file")
+        raise invalid(f"shared memory {key!r} is not a regular file")
     if found.st_uid != os.geteuid():
-        raise invalid(f"shared memory {region.key!r} belongs to another user than this service's")
+        raise invalid(f"shared memory {key!r} belongs to another user than this service's")
     return found.st_size
