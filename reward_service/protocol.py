@@ -41,6 +41,10 @@ METHODS: dict[str, tuple[type[Message], type[Message]]] = {
 SHARED_MEMORY = "/dev/shm"
 """Folder of POSIX shared memory; a region's key is the name of a file in it."""
 
+KEY_PREFIX = "backflip-"
+"""How a key must begin: whoever can connect can have outputs written into the file, and other programs of the
+same user keep theirs in that folder, too."""
+
 REGION, OFFSET, BYTE_SIZE = "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"
 """Parameters of a tensor whose contents lie in shared memory."""
 

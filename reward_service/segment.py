@@ -26,7 +26,7 @@ class Segment:
     """
 
     def __init__(self) -> None:
-        self.name = f"backflip-{uuid.uuid4().hex}"
+        self.name = f"{protocol.KEY_PREFIX}{uuid.uuid4().hex}"
         self._path = f"{protocol.SHARED_MEMORY}/{self.name}"
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         weakref.finalize(self, os.close, self._file)

@@ -153,8 +153,10 @@ class Regions:
 def _open(key: str) -> int:
     """The file of a key, which stays within the folder of shared memory. Raises `Refused`."""
     file = key.removeprefix("/")
-    if file in ("", ".", "..") or "/" in file or "\0" in file:
-        raise invalid(f"{key!r} is not a key of shared memory; expected one name, such as '/batch'")
+    if not file.startswith(protocol.KEY_PREFIX) or "/" in file or "\0" in file:
+        raise invalid(
+            f"{key!r} is not a key of shared memory; expected one name, such as '/{protocol.KEY_PREFIX}batch'"
+        )
     try:
         # Not through a symbolic link, and not waiting for the other end of a pipe.
         return os.open(f"{protocol.SHARED_MEMORY}/{file}", os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -115,7 +115,7 @@ def lend() -> Iterator[Callable[..., Path]]:
     made: list[Path] = []
 
     def make(data: bytes = bytes(2**16)) -> Path:
-        path = Path(protocol.SHARED_MEMORY) / f"test-backflip-{uuid.uuid4().hex}"
+        path = Path(protocol.SHARED_MEMORY) / f"{protocol.KEY_PREFIX}test-{uuid.uuid4().hex}"
         made.append(path)
         path.write_bytes(data)
         return path
@@ -466,7 +466,8 @@ def test_a_place_of_other_types_is_refused(
         ("/{link}", "symbolic links"),
         ("/{folder}", "Is a directory"),
         ("/{pipe}", "not a regular file"),
-        ("/" + 300 * "x", "File name too long"),
+        ("/backflip-" + 300 * "x", "File name too long"),
+        ("/other-{file}", "not a key"),
     ],
 )
 def test_a_key_that_is_no_file_in_shared_memory_is_refused(

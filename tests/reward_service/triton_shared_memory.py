@@ -18,7 +18,7 @@ def main(address: str, batch: str, members: str) -> None:
     arrays = dict(np.load(batch))
     rows = len(arrays["observation"])
     sizes = {"reward": 4 * rows, "member_reward": 4 * rows * int(members)}
-    inputs_key, outputs_key = f"/triton-inputs-{os.getpid()}", f"/triton-outputs-{os.getpid()}"
+    inputs_key, outputs_key = f"/backflip-inputs-{os.getpid()}", f"/backflip-outputs-{os.getpid()}"
     inputs_size = sum(array.nbytes for array in arrays.values())
     outputs_size = sum(sizes.values())
     inputs_memory = shared_memory.create_shared_memory_region("inputs", inputs_key, inputs_size)
