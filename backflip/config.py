@@ -59,6 +59,11 @@ class TrainConfig:
                 f"labels.clip-steps ({self.labels.clip_steps}) must not exceed actors.slab-steps "
                 f"({self.actors.slab_steps}): clips are cut from slabs"
             )
+        if self.learner.minibatches > self.actors.worlds * self.actors.slab_steps:
+            raise ValueError(
+                f"learner.minibatches ({self.learner.minibatches}) must not exceed the transitions of a slab "
+                f"({self.actors.worlds * self.actors.slab_steps})"
+            )
         if self.name is not None and (not self.name or Path(self.name).name != self.name):
             raise ValueError(f"name must be one folder's name, not {self.name!r}")
 

@@ -20,6 +20,7 @@ import torch
 
 from actors.simulators.protocol import SimulationFault, Simulator
 from actors.worker import ActorFailed
+from backflip.checkpointing import Checkpointer
 from backflip.config import TrainConfig
 from backflip.display import Display
 from backflip.errors import UserError
@@ -31,7 +32,7 @@ from backflip.showing import draw_run
 from backflip.system import System, probe_task, require_store
 from contracts.memory import keep_freed_memory
 from labeling_gateway.store import StoreError
-from learner.checkpoint import load_checkpoint, save_checkpoint
+from learner.checkpoint import load_checkpoint
 from learner.loop import Progress, learn
 from learner.policy import PolicySpec
 from learner.ppo import PPO
@@ -40,7 +41,6 @@ log = logging.getLogger("backflip.training")
 
 EVALUATION_EPISODES = 20
 _EVALUATION_SEED = 1_000_003  # apart from any training seed in use
-_CHECKPOINT_SECONDS = 15.0
 _PACKAGES = ("backflip", "torch", "mujoco", "envpool", "ray", "grpcio", "redis", "numpy", "gymnasium")
 
 
@@ -71,9 +71,8 @@ def train(config: TrainConfig, *, command: str | None = None) -> Run:
     if config.needs_labels:
         require_store()
     folder = create_run_folder(config)
-    folder.note_command(command or shlex.join(sys.argv))
     with folder.held():
-        return _run(config, folder)
+        return _run(config, folder, command)
 
 
 def resume(path: Path, *, steps: int | None = None, command: str | None = None) -> Run:
@@ -85,13 +84,11 @@ def resume(path: Path, *, steps: int | None = None, command: str | None = None) 
             config = replace(config, steps=steps)
         except ValueError as error:
             raise UserError(str(error)) from None
-    if folder.command is None:
-        folder.note_command(command or shlex.join(sys.argv))
     with folder.held():
-        return _run(config, folder)
+        return _run(config, folder, command)
 
 
-def _run(config: TrainConfig, folder: RunFolder) -> Run:
+def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     torch.set_num_threads(1)  # beside simulators on the same cores, one beats more
     keep_freed_memory()
     started = time.monotonic()
@@ -105,6 +102,7 @@ def _run(config: TrainConfig, folder: RunFolder) -> Run:
             raise UserError(f"{folder.path} has done its {progress.env_steps:,} steps; give more with --steps")
         # It was stopped between its last step and its summary.
         return _finish(config, folder, ppo, progress, last, display)
+    folder.note_command(command or shlex.join(sys.argv))
     with _stop_on_signals() as stopped:
         display.say(f"starting {config.preset} in {folder.path}")
         try:
@@ -121,6 +119,8 @@ def _run(config: TrainConfig, folder: RunFolder) -> Run:
             raise UserError(
                 f"training stopped: {error}; what was learnt is saved, go on with `backflip resume {folder.path}`"
             ) from error
+        except OSError as error:
+            raise UserError(f"training stopped: {error}; go on with `backflip resume {folder.path}`") from error
         finally:
             system.stop()
     if stopped.is_set():
@@ -154,21 +154,15 @@ def _learn(
     recorder: Recorder,
     stopped: threading.Event,
 ) -> None:
-    next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
+    with Checkpointer(folder.checkpoint, ppo, progress) as checkpointer:
 
-    def on_update(now: Progress) -> None:
-        nonlocal next_checkpoint
-        system.after_update(now, config.steps)
-        facts = system.facts()
-        display.show(recorder.record(now, ppo.version, facts), facts)
-        if time.monotonic() >= next_checkpoint:
-            save_checkpoint(folder.checkpoint, ppo, now)
-            next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
+        def on_update(now: Progress) -> None:
+            system.after_update(now, config.steps)
+            facts = system.facts()
+            facts.parts["checkpoint"] = checkpointer.after_update()
+            display.show(recorder.record(now, ppo.version, facts), facts)
 
-    try:
         learn(ppo, system.source, progress, total_steps=config.steps, on_update=on_update, stopped=stopped.is_set)
-    finally:
-        save_checkpoint(folder.checkpoint, ppo, progress)
 
 
 def _finish(
@@ -206,6 +200,8 @@ def _summary(
 ) -> dict[str, Any]:
     return {
         "preset": config.preset,
+        "engine": config.engine,
+        "task": config.task,
         "seed": config.seed,
         "reward_source": config.reward,
         "env_steps": progress.env_steps,

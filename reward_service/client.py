@@ -58,11 +58,18 @@ class Scores:
     member_reward: np.ndarray | None  # float32 [B, K], if asked for
     version: int
 
+    def then(self, other: Scores) -> Scores:
+        """These, followed by others of the same version."""
+        members = None
+        if self.member_reward is not None and other.member_reward is not None:
+            members = np.concatenate((self.member_reward, other.member_reward))
+        return Scores(np.concatenate((self.reward, other.reward)), members, self.version)
+
 
 class RewardClient:
     """Connects on first use, and anew in a forked process. Threads may share it.
 
-    Every call ends within ``timeout`` seconds, if need be by RewardServiceUnavailable.
+    Every call of the service ends within ``timeout`` seconds, if need be by RewardServiceUnavailable.
     """
 
     def __init__(self, address: str, timeout: float = 10.0, shared_memory: bool = True) -> None:
@@ -83,6 +90,7 @@ class RewardClient:
         Args:
             observation: float32 [B, D].
             action: float32 [B, A], encoded.
+                What is more than a message carries goes in several calls, all scored by one version.
             version: of the reward model; None for the newest.
             members: whether to ask for every member's reward too.
 
@@ -92,8 +100,10 @@ class RewardClient:
         """
         arrays = {OBSERVATION: protocol.as_wire(observation), ACTION: protocol.as_wire(action)}
         size = sum(array.nbytes for array in arrays.values())
-        if size > protocol.MESSAGE_LIMIT - 2**12:
-            raise RewardRequestError(f"{len(observation)} transitions are more than one call carries: score fewer")
+        if size > protocol.MESSAGE_LIMIT - 2**12 and len(observation) > 1:  # more than one call carries
+            half = len(observation) // 2
+            first = self.score(observation[:half], action[:half], version=version, members=members)
+            return first.then(self.score(observation[half:], action[half:], version=first.version, members=members))
         tensor = pb.ModelInferRequest.InferInputTensor
         request = pb.ModelInferRequest(
             model_name=MODEL,

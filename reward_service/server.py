@@ -21,8 +21,6 @@ from reward_service.shared_memory import Regions
 from reward_service.tensors import Wanted, read_inputs
 from reward_service.versions import RewardModel, UnknownVersion
 
-_WORKERS = 4  # scoring holds no lock, and reflection keeps a worker for as long as its stream is open
-
 
 class AddressInUse(OSError):
     """The address cannot be listened on."""
@@ -52,7 +50,8 @@ def serve(config: RewardServiceConfig, model: RewardModel) -> Serving:
     if not config.allow_remote and not near:
         raise ValueError(f"{config.address} is reachable from other machines; say --allow-remote to listen on it")
     server = grpc.server(
-        futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix="reward-rpc"),
+        # One a call: reflection keeps its worker for as long as a stream is open, and scoring must not wait for it.
+        futures.ThreadPoolExecutor(config.queue, thread_name_prefix="reward-rpc"),
         options=[*protocol.MESSAGE_OPTIONS, ("grpc.so_reuseport", 0)],
         maximum_concurrent_rpcs=config.queue,
     )
