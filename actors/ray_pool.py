@@ -173,10 +173,12 @@ class ActorPool:
     def collect(self) -> list[Rollout]:
         """The next slabs, in the order they came: half as many as there are actors, so that lag stays small.
 
+        At least half: at most two an actor lie waiting, so none grows older than four updates.
+
         Raises:
             ActorFailed: an actor's code raised, or work can be handed out no more.
         """
-        wanted = max(1, len(self._actors) // 2)
+        wanted = (len(self._actors) + 1) // 2
         with self._changed:
             self._changed.wait_for(lambda: self._failure or self._closed or len(self._ready) >= wanted, timeout=1.0)
             if self._failure:

@@ -53,8 +53,11 @@ class Sampler:
         bounds = np.cumsum([0] + [simulator.worlds for simulator in simulators])
         self.worlds = int(bounds[-1])
         self._columns = [slice(a, b) for a, b in pairwise(bounds)]
-        action_size = policy.spaces.action.size
-        self._noise = ActionNoise(self.worlds, action_size, noise_correlation, self._generator)
+        self._noise = (
+            ActionNoise(self.worlds, policy.spaces.action.size, noise_correlation, self._generator)
+            if policy.spaces.action.kind == "continuous"
+            else None
+        )
         self._observation = np.concatenate([simulator.reset() for simulator in simulators])
         # Of the episode that each world is in.
         self._length = np.zeros(self.worlds, np.int64)
@@ -115,7 +118,9 @@ class Sampler:
 
     def _act(self, rollout: Rollout, t: int, columns: slice) -> np.ndarray:
         observation = self._observation[columns]
-        action, log_prob = self.policy.act(torch.from_numpy(observation), self._generator, self._noise.next(columns))
+        action, log_prob = self.policy.act(
+            torch.from_numpy(observation), self._generator, None if self._noise is None else self._noise.next(columns)
+        )
         rollout.observation[t, columns] = observation
         rollout.action[t, columns] = action.numpy()
         rollout.log_prob[t, columns] = log_prob.numpy()

@@ -61,6 +61,11 @@ class TrainConfig:
             )
         if self.serial and self.labels.source == "web":
             raise ValueError("labels.source web needs processes of its own: leave out serial")
+        if self.learner.minibatches > self.actors.worlds * self.actors.slab_steps:
+            raise ValueError(
+                f"learner.minibatches ({self.learner.minibatches}) must not exceed the transitions of a slab "
+                f"({self.actors.worlds * self.actors.slab_steps})"
+            )
         if self.name is not None and (not self.name or Path(self.name).name != self.name):
             raise ValueError(f"name must be one folder's name, not {self.name!r}")
 

@@ -184,7 +184,9 @@ class DistributedSystem:
         assert self._pool is not None
         facts.parts = {f"actor {number}": status for number, status in enumerate(self._pool.statuses())}
         self._hear_services(facts)
-        facts.parts |= {name: Status("down, restarting", held_up=True) for name in self._supervisor.down()}
+        for name, last_words in self._supervisor.down().items():
+            said = f"; it said: {last_words}" if last_words else ""
+            facts.parts[name] = Status(f"down, restarting{said}", held_up=True)
         return facts
 
     def _count_used(self) -> None:

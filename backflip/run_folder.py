@@ -37,14 +37,16 @@ class RunFolder:
 
     @property
     def command(self) -> str | None:
-        """What the run was started with, a resume aside; None where nobody noted it."""
+        """What the run was started with, and each resume after ` && `; None where nobody noted it."""
         try:
             return (self.path / _COMMAND).read_text().strip()
         except FileNotFoundError:
             return None
 
     def note_command(self, command: str) -> None:
-        write_whole(self.path / _COMMAND, command + "\n")
+        """After those before it."""
+        commands = [command] if self.command is None else [self.command, command]
+        write_whole(self.path / _COMMAND, " && ".join(commands) + "\n")
 
     @contextmanager
     def held(self) -> Iterator[None]:

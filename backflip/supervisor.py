@@ -103,10 +103,10 @@ class Supervisor:
         found = {part.name: part.process for part in self._parts}
         return {name: process.pid for name, process in found.items() if process is not None}
 
-    def down(self) -> list[str]:
-        """Names of the parts that are not running just now."""
-        parts = [part.name for part in self._parts if not part.alive()]
-        return parts + [name for name, alive, _ in self._revive if not alive()]
+    def down(self) -> dict[str, str]:
+        """The parts that are not running just now, and what each said last, "" where nobody knows."""
+        parts = {part.name: part.last_words() for part in self._parts if not part.alive()}
+        return parts | {name: "" for name, alive, _ in self._revive if not alive()}
 
     @property
     def deaths(self) -> dict[str, int]:

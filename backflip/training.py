@@ -20,6 +20,7 @@ import torch
 
 from actors.simulators.protocol import SimulationFault, Simulator
 from actors.worker import ActorFailed
+from backflip.checkpointing import Checkpointer
 from backflip.config import TrainConfig
 from backflip.display import Display
 from backflip.errors import UserError
@@ -35,7 +36,7 @@ from backflip.system import System, probe_task, require_store
 from contracts.files import write_whole
 from contracts.memory import keep_freed_memory
 from labeling_gateway.store import StoreError
-from learner.checkpoint import load_checkpoint, save_checkpoint
+from learner.checkpoint import load_checkpoint
 from learner.loop import Progress, learn
 from learner.policy import PolicySpec
 from learner.ppo import PPO
@@ -44,7 +45,6 @@ log = logging.getLogger("backflip.training")
 
 EVALUATION_EPISODES = 20
 _EVALUATION_SEED = 1_000_003  # apart from any training seed in use
-_CHECKPOINT_SECONDS = 15.0
 _PACKAGES = ("backflip", "torch", "mujoco", "envpool", "ray", "grpcio", "redis", "numpy", "gymnasium")
 
 
@@ -78,9 +78,8 @@ def train(config: TrainConfig, *, command: str | None = None) -> Run:
         folder = create_run_folder(config)
         if archive is not None:
             write_whole(folder.imported_labels, archive.read_bytes())
-    folder.note_command(command or shlex.join(sys.argv))
     with folder.held():
-        return _run(config, folder)
+        return _run(config, folder, command)
 
 
 def resume(path: Path, *, steps: int | None = None, command: str | None = None) -> Run:
@@ -92,13 +91,11 @@ def resume(path: Path, *, steps: int | None = None, command: str | None = None) 
             config = replace(config, steps=steps)
         except ValueError as error:
             raise UserError(str(error)) from None
-    if folder.command is None:
-        folder.note_command(command or shlex.join(sys.argv))
     with folder.held():
-        return _run(config, folder)
+        return _run(config, folder, command)
 
 
-def _run(config: TrainConfig, folder: RunFolder) -> Run:
+def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     torch.set_num_threads(1)  # beside simulators on the same cores, one beats more
     keep_freed_memory()
     started = time.monotonic()
@@ -112,6 +109,7 @@ def _run(config: TrainConfig, folder: RunFolder) -> Run:
             raise UserError(f"{folder.path} has done its {progress.env_steps:,} steps; give more with --steps")
         # It was stopped between its last step and its summary.
         return _finish(config, folder, ppo, progress, last, display)
+    folder.note_command(command or shlex.join(sys.argv))
     with _stop_on_signals() as stopped:
         display.say(f"starting {config.preset} in {folder.path}")
         try:
@@ -132,6 +130,8 @@ def _run(config: TrainConfig, folder: RunFolder) -> Run:
             raise UserError(
                 f"training stopped: {error}; what was learnt is saved, go on with `backflip resume {folder.path}`"
             ) from error
+        except OSError as error:
+            raise UserError(f"training stopped: {error}; go on with `backflip resume {folder.path}`") from error
         finally:
             system.stop()
     if stopped.is_set():
@@ -165,26 +165,21 @@ def _learn(
     recorder: Recorder,
     stopped: threading.Event,
 ) -> None:
-    next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
     report, next_report = RunReport(folder), 0.0
+    with Checkpointer(folder.checkpoint, ppo, progress) as checkpointer:
 
-    def on_update(now: Progress) -> None:
-        nonlocal next_checkpoint, next_report
-        system.after_update(now, config.steps)
-        facts = system.facts()
-        snapshot = recorder.record(now, ppo.version, facts)
-        display.show(snapshot, facts)
-        if time.monotonic() >= next_report:
-            system.report(report.fields(snapshot, facts))
-            next_report = time.monotonic() + REPORT_SECONDS
-        if time.monotonic() >= next_checkpoint:
-            save_checkpoint(folder.checkpoint, ppo, now)
-            next_checkpoint = time.monotonic() + _CHECKPOINT_SECONDS
+        def on_update(now: Progress) -> None:
+            nonlocal next_report
+            system.after_update(now, config.steps)
+            facts = system.facts()
+            facts.parts["checkpoint"] = checkpointer.after_update()
+            snapshot = recorder.record(now, ppo.version, facts)
+            display.show(snapshot, facts)
+            if time.monotonic() >= next_report:
+                system.report(report.fields(snapshot, facts))
+                next_report = time.monotonic() + REPORT_SECONDS
 
-    try:
         learn(ppo, system.source, progress, total_steps=config.steps, on_update=on_update, stopped=stopped.is_set)
-    finally:
-        save_checkpoint(folder.checkpoint, ppo, progress)
 
 
 def _finish(
@@ -222,6 +217,8 @@ def _summary(
 ) -> dict[str, Any]:
     return {
         "preset": config.preset,
+        "engine": config.engine,
+        "task": config.task,
         "seed": config.seed,
         "reward_source": config.reward,
         "env_steps": progress.env_steps,

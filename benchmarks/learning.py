@@ -80,7 +80,9 @@ def read_summary(job: Job, out: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     summary = json.loads(path.read_text())
-    if not str(summary["command"]).startswith(shlex.join(["backflip", *job.arguments, "--out"])):
+    first, *resumes = str(summary["command"]).split(" && ")
+    expected = shlex.join(["backflip", *job.arguments, "--out"])
+    if not first.startswith(expected) or any("--steps" in resume for resume in resumes):
         raise Mixed(f"{path} is of `{summary['command']}`; choose another --out, or give the same settings")
     return summary
 

@@ -29,10 +29,11 @@ _SLABS_A_TURN = 5  # short turns: what else the machine does falls on both ways 
 
 
 def measure(rounds: int = 40) -> dict[str, float]:
-    """Transitions a second of both ways, medians of ``rounds`` turns, and the share that gRPC keeps.
+    """Transitions a second, medians of ``rounds`` turns, and the share that gRPC keeps.
 
-    One torch thread on either side; the server is a process of its own. The rewards alone are
-    asked for, as actors do.
+    ``grpc`` is what our own client does, which hands the slab over in shared memory; ``wire`` is the
+    same without. One torch thread on either side; the server is a process of its own. The rewards
+    alone are asked for, as actors do.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -47,21 +48,24 @@ def measure(rounds: int = 40) -> dict[str, float]:
         server = context.Process(target=_serve, args=(Path(folder) / "there", theirs), daemon=True)
         server.start()
         try:
-            client = RewardClient(ours.recv())
+            address = ours.recv()
+            client, by_wire = RewardClient(address), RewardClient(address, shared_memory=False)
             client.wait_ready(10)
             ways: dict[str, Callable[[], object]] = {
                 "in_process": lambda: model.score(observation, action),
                 "grpc": lambda: client.score(observation, action),
+                "wire": lambda: by_wire.score(observation, action),
             }
             seconds: dict[str, list[float]] = {name: [] for name in ways}
             for turn in range(rounds + 1):
-                for name, score in ways.items():
+                for name in rng.permutation(list(ways)):  # who follows whom matters to the processor's caches
                     started = time.perf_counter()
                     for _ in range(_SLABS_A_TURN):
-                        score()
+                        ways[name]()
                     if turn > 0:  # the first one warms both up
                         seconds[name].append(time.perf_counter() - started)
             client.close()
+            by_wire.close()
         finally:
             ours.close()
             server.join(10)

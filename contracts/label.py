@@ -41,7 +41,7 @@ class Query:
     clip_b: str
     scene: str
     chosen_by: str  # "disagreement" or "uniform"
-    disagreement: float  # std over members of P(a is better) when it was chosen
+    disagreement: float  # std over members of P(a is better), by their scaled rewards when it was chosen
     policy_version: int  # the newer of the two clips' policies
     reward_version: int  # the model that chose it
 

@@ -15,8 +15,8 @@ from learner.ppo import PPO
 SCHEMA = 1
 
 
-def save_checkpoint(path: Path, ppo: PPO, progress: Progress) -> None:
-    """``path`` is always a whole checkpoint: this one, or the one before."""
+def checkpoint_bytes(ppo: PPO, progress: Progress) -> bytes:
+    """A learner as it is now; what is learnt later does not change them."""
     header = {
         "kind": "learner",
         "schema": SCHEMA,
@@ -27,7 +27,12 @@ def save_checkpoint(path: Path, ppo: PPO, progress: Progress) -> None:
         "dropped_slabs": progress.dropped_slabs,
         "wall_seconds": progress.wall_seconds,
     }
-    write_whole(path, pack(header, {"policy": ppo.snapshot().flat} | ppo.optimiser_state()))
+    return pack(header, {"policy": ppo.snapshot().flat} | ppo.optimiser_state())
+
+
+def save_checkpoint(path: Path, ppo: PPO, progress: Progress) -> None:
+    """``path`` is always a whole checkpoint: this one, or the one before. Raises OSError."""
+    write_whole(path, checkpoint_bytes(ppo, progress))
 
 
 def load_checkpoint(path: Path, ppo: PPO) -> Progress:

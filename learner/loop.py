@@ -68,7 +68,7 @@ def learn(
             on_update(progress)  # nothing came for a while: whoever watches is told why
             continue
         fresh = [slab for slab in slabs if ppo.lag(slab) <= ppo.config.max_lag]
-        usable = [slab for slab in fresh if slab.reward_version != UNFITTED]
+        usable = [slab for slab in fresh if slab.reward_version != UNFITTED and slab.steps]
         if usable:
             progress.stats = ppo.update(usable, done=progress.env_steps / total_steps)
             progress.updates += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +37,7 @@ class PPOConfig:
     max_gradient: float = 0.5
     """The policy's and the value's gradients are each scaled down to this norm."""
     max_divergence: float = 0.1
-    """No further pass over a batch once one has left the policy this far (KL) from where it was."""
+    """No further pass over a batch after one in which the policy was this far (mean KL) from where it was."""
     max_lag: int = 4
     """Slabs from a policy more than this many versions old are dropped."""
     hidden: tuple[int, ...] = (64, 64)
@@ -47,8 +48,13 @@ class PPOConfig:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"learner.{name} must lie in [0, 1], not {getattr(self, name)}")
         for name in ("learning_rate", "clip", "max_gradient", "max_divergence", "epochs", "minibatches"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"learner.{name} must be positive, not {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"learner.{name} must be positive and finite, not {getattr(self, name)}")
+        for name in ("value_weight", "entropy_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"learner.{name} must not be negative, and finite, not {getattr(self, name)}")
+        if min(self.hidden, default=1) < 1:
+            raise ValueError(f"learner.hidden must be widths of at least 1, not {self.hidden}")
         if self.max_lag < 0:
             raise ValueError(f"learner.max_lag must not be negative, not {self.max_lag}")
 
@@ -188,7 +194,7 @@ class PPO:
         for _ in range(config.epochs):
             means = torch.zeros(5)
             order = torch.randperm(len(advantage), generator=self._generator)
-            for rows in order.tensor_split(config.minibatches):
+            for rows in order.tensor_split(min(config.minibatches, len(order))):
                 log_prob, entropy, value = self.policy.evaluate(batch.observation[rows], batch.action[rows])
                 log_ratio = log_prob - batch.log_prob[rows]
                 ratio = log_ratio.exp()

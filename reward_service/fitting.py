@@ -18,6 +18,7 @@ _LEAST_DEVIATION = 1e-3  # of an input: what hardly varied in the labelled clips
 _MOST_EVALUATED = {"training": 128, "held out": 1024}  # answers that losses and accuracies are taken over
 _FEWEST_HELD_OUT = 10  # queries before the weight decay is adapted to them
 _DECAY_FACTOR = 1.5
+_LEAST_LOSS = 1e-6  # nats; answers without noise may be learnt by heart
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def next_weight_decay(report: FitReport, config: RewardConfig) -> float:
     if report.held_out_queries < _FEWEST_HELD_OUT or report.held_out_loss is None or report.train_loss is None:
         return decay
     low, high = config.loss_ratio
-    ratio = report.held_out_loss / report.train_loss
+    ratio = report.held_out_loss / max(report.train_loss, _LEAST_LOSS)
     if ratio < low:
         decay /= _DECAY_FACTOR
     elif ratio > high:

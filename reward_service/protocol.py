@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import Message
@@ -30,17 +32,53 @@ METHODS: dict[str, tuple[type[Message], type[Message]]] = {
     "ServerMetadata": (pb.ServerMetadataRequest, pb.ServerMetadataResponse),
     "ModelMetadata": (pb.ModelMetadataRequest, pb.ModelMetadataResponse),
     "ModelInfer": (pb.ModelInferRequest, pb.ModelInferResponse),
+    "SystemSharedMemoryStatus": (pb.SystemSharedMemoryStatusRequest, pb.SystemSharedMemoryStatusResponse),
+    "SystemSharedMemoryRegister": (pb.SystemSharedMemoryRegisterRequest, pb.SystemSharedMemoryRegisterResponse),
+    "SystemSharedMemoryUnregister": (pb.SystemSharedMemoryUnregisterRequest, pb.SystemSharedMemoryUnregisterResponse),
 }
 """Request and response of every method of the service; all are unary."""
+
+SHARED_MEMORY = "/dev/shm"
+"""Folder of POSIX shared memory; a region's key is the name of a file in it."""
+
+KEY_PREFIX = "backflip-"
+"""How a key must begin: whoever can connect can have outputs written into the file, and other programs of the
+same user keep theirs in that folder, too."""
+
+REGION, OFFSET, BYTE_SIZE = "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"
+"""Parameters of a tensor whose contents lie in shared memory."""
 
 _WIRE = np.dtype("<f4")
 
 
 def to_wire(array: np.ndarray) -> bytes:
     """Float32, little-endian, row-major."""
-    return np.ascontiguousarray(array, dtype=_WIRE).tobytes()
+    return as_wire(array).tobytes()
+
+
+def as_wire(array: np.ndarray) -> np.ndarray:
+    """As `to_wire` has it, yet an array; the same one where it is so already."""
+    return np.ascontiguousarray(array, dtype=_WIRE)
 
 
 def from_wire(data: bytes, shape: Sequence[int]) -> np.ndarray:
     """A read-only view. Raises ValueError where the bytes are not as many as the shape asks for."""
     return np.frombuffer(data, dtype=_WIRE).reshape(shape)
+
+
+def set_place(parameters: Any, region: str, offset: int, byte_size: int) -> None:
+    """Says in a tensor's parameters where in shared memory its contents are."""
+    parameters[REGION].string_param = region
+    parameters[OFFSET].int64_param = offset
+    parameters[BYTE_SIZE].int64_param = byte_size
+
+
+def is_loopback(address: str) -> bool:
+    """Whether HOST:PORT is reached from this machine alone."""
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

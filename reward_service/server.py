@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Callable
 from concurrent import futures
@@ -10,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import grpc
-import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -18,19 +16,14 @@ from reward_service import inference_pb2 as pb
 from reward_service import protocol
 from reward_service.config import RewardServiceConfig
 from reward_service.protocol import ACTION, DATATYPE, MEMBER_REWARD, MODEL, OBSERVATION, REWARD, SERVICE
+from reward_service.refusal import Refused
+from reward_service.shared_memory import Regions
+from reward_service.tensors import Wanted, read_inputs
 from reward_service.versions import RewardModel, UnknownVersion
-
-_WORKERS = 4  # scoring holds no lock, and reflection keeps a worker for as long as its stream is open
 
 
 class AddressInUse(OSError):
     """The address cannot be listened on."""
-
-
-class _RefusedError(Exception):
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -52,15 +45,17 @@ def serve(config: RewardServiceConfig, model: RewardModel) -> Serving:
         ValueError: the address is not HOST:PORT, or lies beyond loopback without ``allow_remote``.
         AddressInUse: the port is taken, or the host is not this machine's.
     """
-    host = _host(config.address)
-    if not config.allow_remote and not _is_loopback(host):
+    _require_address(config.address)
+    near = protocol.is_loopback(config.address)
+    if not config.allow_remote and not near:
         raise ValueError(f"{config.address} is reachable from other machines; say --allow-remote to listen on it")
     server = grpc.server(
-        futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix="reward-rpc"),
+        # One a call: reflection keeps its worker for as long as a stream is open, and scoring must not wait for it.
+        futures.ThreadPoolExecutor(config.queue, thread_name_prefix="reward-rpc"),
         options=[*protocol.MESSAGE_OPTIONS, ("grpc.so_reuseport", 0)],
         maximum_concurrent_rpcs=config.queue,
     )
-    service = _Service(model)
+    service = _Service(model, near)
     methods: dict[str, Callable[[Any], Any]] = {
         "ServerLive": service.server_live,
         "ServerReady": service.server_ready,
@@ -68,6 +63,9 @@ def serve(config: RewardServiceConfig, model: RewardModel) -> Serving:
         "ServerMetadata": service.server_metadata,
         "ModelMetadata": service.model_metadata,
         "ModelInfer": service.model_infer,
+        "SystemSharedMemoryStatus": service.shared_memory_status,
+        "SystemSharedMemoryRegister": service.shared_memory_register,
+        "SystemSharedMemoryUnregister": service.shared_memory_unregister,
     }
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
@@ -94,10 +92,13 @@ def serve(config: RewardServiceConfig, model: RewardModel) -> Serving:
 
 
 class _Service:
-    """One method for each of the protocol's; a `_RefusedError` becomes the call's status."""
+    """One method for each of the protocol's; a `Refused` becomes the call's status."""
 
-    def __init__(self, model: RewardModel) -> None:
+    def __init__(self, model: RewardModel, near: bool) -> None:
+        """``near``: only this machine can call."""
         self._model = model
+        self._near = near
+        self._regions = Regions()
 
     def server_live(self, request: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=True)
@@ -110,7 +111,9 @@ class _Service:
         return pb.ModelReadyResponse(ready=request.name == MODEL and request.version in known)
 
     def server_metadata(self, request: pb.ServerMetadataRequest) -> pb.ServerMetadataResponse:
-        return pb.ServerMetadataResponse(name="backflip-reward", version="1")
+        return pb.ServerMetadataResponse(
+            name="backflip-reward", version="1", extensions=["system_shared_memory"] if self._near else []
+        )
 
     def model_metadata(self, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
         """``properties`` carry the version's `FitReport`, each value as JSON."""
@@ -133,24 +136,40 @@ class _Service:
 
     def model_infer(self, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
         _require_model(request.model_name)
-        wanted = [output.name for output in request.outputs] or [REWARD, MEMBER_REWARD]
-        for name in wanted:
-            if name not in (REWARD, MEMBER_REWARD):
-                raise _invalid(f"unknown output {name!r}; expected {REWARD!r} or {MEMBER_REWARD!r}")
-        arrays = _inputs(request)
+        wanted = Wanted.by(request, (REWARD, MEMBER_REWARD), self._regions)
+        arrays = read_inputs(request, self._regions)
         reward, member_reward, version = self._model.score(
             arrays[OBSERVATION], arrays[ACTION], _number(request.model_version)
         )
-        outputs = {REWARD: reward, MEMBER_REWARD: member_reward}
-        return pb.ModelInferResponse(
-            model_name=MODEL,
-            model_version=str(version),
-            id=request.id,
-            outputs=[
-                pb.ModelInferResponse.InferOutputTensor(name=name, datatype=DATATYPE, shape=outputs[name].shape)
-                for name in wanted
-            ],
-            raw_output_contents=[protocol.to_wire(outputs[name]) for name in wanted],
+        response = pb.ModelInferResponse(model_name=MODEL, model_version=str(version), id=request.id)
+        wanted.write({REWARD: reward, MEMBER_REWARD: member_reward}, response)
+        return response
+
+    def shared_memory_register(
+        self, request: pb.SystemSharedMemoryRegisterRequest
+    ) -> pb.SystemSharedMemoryRegisterResponse:
+        if not self._near:
+            raise Refused(
+                grpc.StatusCode.UNIMPLEMENTED,
+                "shared memory is only taken where the service listens on loopback: send the contents",
+            )
+        self._regions.register(request.name, request.key, request.offset, request.byte_size)
+        return pb.SystemSharedMemoryRegisterResponse()
+
+    def shared_memory_unregister(
+        self, request: pb.SystemSharedMemoryUnregisterRequest
+    ) -> pb.SystemSharedMemoryUnregisterResponse:
+        self._regions.unregister(request.name)
+        return pb.SystemSharedMemoryUnregisterResponse()
+
+    def shared_memory_status(self, request: pb.SystemSharedMemoryStatusRequest) -> pb.SystemSharedMemoryStatusResponse:
+        regions = [self._regions.region(request.name)] if request.name else self._regions.registered()
+        status = pb.SystemSharedMemoryStatusResponse.RegionStatus
+        return pb.SystemSharedMemoryStatusResponse(
+            regions={
+                region.name: status(name=region.name, key=region.key, offset=region.offset, byte_size=region.byte_size)
+                for region in regions
+            }
         )
 
 
@@ -158,7 +177,7 @@ def _refusing(method: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerConte
     def call(request: Any, context: grpc.ServicerContext) -> Any:
         try:
             return method(request)
-        except _RefusedError as refused:
+        except Refused as refused:
             context.abort(refused.code, str(refused))
         except UnknownVersion as error:
             context.abort(grpc.StatusCode.NOT_FOUND, str(error))
@@ -168,67 +187,20 @@ def _refusing(method: Callable[[Any], Any]) -> Callable[[Any, grpc.ServicerConte
     return call
 
 
-def _inputs(request: pb.ModelInferRequest) -> dict[str, np.ndarray]:
-    """Both input tensors by name, finite and float32 of the shape that they claim; raises `_RefusedError`."""
-    names = [tensor.name for tensor in request.inputs]
-    if sorted(names) != sorted((OBSERVATION, ACTION)):
-        raise _invalid(f"the inputs are {names}; expected {[OBSERVATION, ACTION]}")
-    raw = request.raw_input_contents
-    if raw and len(raw) != len(names):
-        raise _invalid(f"raw_input_contents has {len(raw)} entries; expected one for each of the {len(names)} inputs")
-    arrays = {}
-    for index, tensor in enumerate(request.inputs):
-        if tensor.datatype != DATATYPE:
-            raise _invalid(f"input {tensor.name!r} is of datatype {tensor.datatype!r}; expected {DATATYPE!r}")
-        shape = list(tensor.shape)
-        if len(shape) != 2 or min(shape) < 0:
-            raise _invalid(f"input {tensor.name!r} has shape {shape}; expected two dimensions")
-        if raw:
-            found = len(raw[index]) / 4
-            flat = np.frombuffer(raw[index], dtype="<f4", count=len(raw[index]) // 4)
-        else:
-            found = len(tensor.contents.fp32_contents)
-            flat = np.array(tensor.contents.fp32_contents, dtype=np.float32)
-        if found != shape[0] * shape[1]:
-            raise _invalid(
-                f"input {tensor.name!r} holds {found:g} numbers; its shape {shape} needs {shape[0] * shape[1]}"
-            )
-        if not np.isfinite(flat).all():
-            raise _invalid(f"input {tensor.name!r} has numbers that are not finite")
-        arrays[tensor.name] = flat.reshape(shape)
-    return arrays
-
-
 def _require_model(name: str) -> None:
     if name != MODEL:
-        raise _RefusedError(grpc.StatusCode.NOT_FOUND, f"there is no model {name!r} here; this server has {MODEL!r}")
+        raise Refused(grpc.StatusCode.NOT_FOUND, f"there is no model {name!r} here; this server has {MODEL!r}")
 
 
 def _number(version: str) -> int | None:
     if not version:
         return None
     if not version.isdecimal():
-        raise _RefusedError(
-            grpc.StatusCode.NOT_FOUND, f"the reward model has no version {version!r}; versions are numbers"
-        )
+        raise Refused(grpc.StatusCode.NOT_FOUND, f"the reward model has no version {version!r}; versions are numbers")
     return int(version)
 
 
-def _invalid(message: str) -> _RefusedError:
-    return _RefusedError(grpc.StatusCode.INVALID_ARGUMENT, message)
-
-
-def _host(address: str) -> str:
+def _require_address(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if not (host and colon and port.isdecimal() and int(port) < 2**16) or "/" in host:
         raise ValueError(f"{address!r} is not an address; it must be HOST:PORT")
-    return host.strip("[]")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

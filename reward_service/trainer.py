@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -107,7 +108,10 @@ class Trainer:
 
 def logged_fits(directory: Path) -> list[FitReport]:
     """The fits that a `Trainer` logged in its model's directory, by version. Raises OSError."""
-    reports = [FitReport(**json.loads(line)) for line in (directory / FIT_LOG).read_text().splitlines()]
+    reports: list[FitReport] = []
+    for line in (directory / FIT_LOG).read_text().splitlines():
+        with suppress(ValueError):  # torn where the disk was full; its fit was made and logged anew
+            reports.append(FitReport(**json.loads(line)))
     return sorted({report.version: report for report in reports}.values(), key=lambda report: report.version)
 
 

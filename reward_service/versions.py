@@ -15,6 +15,7 @@ from reward_service.ensemble import Ensemble
 from reward_service.fitting import FitReport
 
 SCHEMA = 1
+_FILES = "reward-[0-9]*.safetensors"
 _KEPT = 4  # newest versions held in memory; slabs in flight name no older ones
 
 logger = logging.getLogger("backflip.reward_service")
@@ -64,7 +65,8 @@ class RewardModel:
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         newest = newest_version(self.directory)
-        self._numbers = tuple(range(newest.number + 1))
+        kept = (_number(path) for path in self.directory.glob(_FILES))
+        self._numbers = (UNFITTED, *sorted(number for number in kept if number <= newest.number))
         self._recent = (newest,)  # oldest first; replaced whole, so readers need no lock
 
     @property
@@ -85,7 +87,10 @@ class RewardModel:
             raise UnknownVersion(f"the reward model has no version {number}; its newest is {self.newest.number}")
         if number == UNFITTED:
             return Version(UNFITTED, None, FitReport())
-        return Version.from_bytes(self._path(number).read_bytes())
+        try:
+            return Version.from_bytes(self._path(number).read_bytes())
+        except (OSError, ValueError) as error:
+            raise UnknownVersion(f"version {number} of the reward model cannot be read: {error}") from error
 
     def publish(self, ensemble: Ensemble, report: FitReport) -> None:
         """Makes ``report.version`` the newest: on disk first, then in memory.
@@ -135,9 +140,13 @@ class RewardModel:
         return self.directory / f"reward-{number:06d}.safetensors"
 
 
+def _number(path: Path) -> int:
+    return int(path.stem.removeprefix("reward-"))
+
+
 def newest_version(directory: Path) -> Version:
     """The newest whole version in a directory, version 0 where there is none. Raises OSError."""
-    for path in sorted(directory.glob("reward-*.safetensors"), reverse=True):
+    for path in sorted(directory.glob(_FILES), reverse=True):
         try:
             version = Version.from_bytes(path.read_bytes())
         except ValueError as error:

@@ -42,7 +42,7 @@ class EnvPoolSimulator:
                 env_type="gymnasium",
                 num_envs=worlds,
                 num_threads=min(threads, worlds),
-                seed=seed % (2**31 - 1),  # it takes no larger one
+                seed=_scattered(seed),
             )
             self.spaces, self._middle, self._half_range = _spaces(
                 task, self._pool.observation_space, self._pool.action_space
@@ -110,6 +110,11 @@ class EnvPoolSimulator:
         self._faults.report(ids, "its observation is not finite")
         first, info = self._pool.reset(ids.astype(np.int32))
         observation[info["env_id"]] = first
+
+
+def _scattered(seed: int) -> int:
+    """EnvPool gives its i-th world seed + i: neighbouring seeds would share all worlds but one."""
+    return int(np.random.SeedSequence(seed).generate_state(1)[0]) % (2**31 - 2**20)
 
 
 def _spaces(task: str, observation: Any, action: Any) -> tuple[Spaces, np.ndarray, np.ndarray]:

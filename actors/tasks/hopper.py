@@ -53,27 +53,31 @@ def flip_metrics(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> d
     """How many of an episode's backward turns touched the ground with the foot alone, and how many landed.
 
     A turn begins where the torso was last upright (a whole number of turns) and ends at the next
-    whole number; forward turns take completed ones back. It is clean if nothing but the foot
+    whole number; one that is turned back whole counts no more. It is clean if nothing but the foot
     touched the floor meanwhile. It lands if the foot then touches the floor with the torso
     within 30 degrees of upright, before another half turn.
     """
     turns = -qpos[:, _PITCH] / (2 * np.pi)
     foot, other = _floor_contacts(model, qpos)
-    clean = landed = 0
-    start, reached = 0, 0  # row and number of the last completed turn
+    clean: list[bool] = []  # of each completed turn
+    landed: list[bool] = []
+    start = 0  # row in which the last one was completed
     for row in range(1, len(turns)):
-        if turns[row] < reached + 1:
+        if clean and turns[row] <= len(clean) - 1:
+            del clean[-1], landed[-1]
+            start = row
+        if turns[row] < len(clean) + 1:
             continue
-        reached += 1
-        clean += not other[start : row + 1].any()
+        clean.append(not other[start : row + 1].any())
+        reached = len(clean)
         past_half = np.flatnonzero(turns[row:] > reached + 0.5)
         window = slice(row, row + int(past_half[0]) if len(past_half) else None)
         tilt = np.abs(turns[window] - reached) * 2 * np.pi
-        landed += bool((foot[window] & ~other[window] & (tilt < _UPRIGHT)).any())
+        landed.append(bool((foot[window] & ~other[window] & (tilt < _UPRIGHT)).any()))
         start = row
     return {
-        "clean_flips_per_episode": float(clean),
-        "landings_per_episode": float(landed),
+        "clean_flips_per_episode": float(sum(clean)),
+        "landings_per_episode": float(sum(landed)),
     }
 
 

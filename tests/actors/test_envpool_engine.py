@@ -25,6 +25,11 @@ def test_the_same_seed_gives_the_same_episodes_and_another_seed_does_not() -> No
     assert not np.array_equal(play(1), play(2))
 
 
+def test_neighbouring_seeds_share_no_world() -> None:
+    first, second = (EnvPoolSimulator("CartPole-v1", 8, seed, threads=1).reset() for seed in (5000, 5001))
+    assert len(np.unique(np.concatenate((first, second)), axis=0)) == 16
+
+
 def test_worlds_differ_after_a_reset() -> None:
     simulator = EnvPoolSimulator("CartPole-v1", 2, 0, threads=1)
     first, second = simulator.reset(), simulator.reset()

@@ -21,6 +21,7 @@ from actors.worker import ActorFailed, WorkerSpec
 from backflip.distributed import _start_ray  # pyright: ignore[reportPrivateUsage]
 from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
 from learner.policy import PolicySpec
+from learner.ppo import PPOConfig
 from reward_service.config import RewardServiceConfig
 from reward_service.server import serve
 from reward_service.versions import RewardModel
@@ -70,6 +71,18 @@ def take(pool: ActorPool, enough: Callable[[list[Rollout]], bool], seconds: floa
         assert time.monotonic() < give_up, (len(slabs), pool.statuses())
         slabs += pool.collect()
     return slabs
+
+
+def test_with_an_odd_number_of_actors_no_slab_grows_too_old_either(opened: Opened) -> None:
+    pool = opened(specs(3), ALONE)
+    pool.wait_ready()
+    pool.publish(snapshot_of(POLICY, version=0))
+    time.sleep(1.5)  # as many slabs wait as may
+    for version in range(1, 12):  # and from now on the learner is slower than the actors
+        slabs = take(pool, bool)
+        assert max(version - 1 - slab.policy_version for slab in slabs) <= PPOConfig().max_lag
+        pool.publish(snapshot_of(POLICY, version=version))
+        time.sleep(0.1)
 
 
 def test_slabs_versions_room_and_a_killed_actor(opened: Opened) -> None:

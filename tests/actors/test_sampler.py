@@ -15,10 +15,11 @@ from actors.simulators.protocol import Simulator, Transition
 from actors.simulators.registry import make_simulator
 from actors.tasks.task import State
 from contracts.rollout import UNFITTED, Episode, Rollout
-from learner.policy import Policy
+from learner.policy import ActionNoise, Policy
 from tests.actors.short import EPISODE, HOPPER, hoppers, snapshot_of, spec_of
 
 STEPS = 16
+CORRELATION = 0.7
 
 
 def cart_poles(worlds: int, seed: int) -> Simulator:
@@ -26,7 +27,7 @@ def cart_poles(worlds: int, seed: int) -> Simulator:
 
 
 def sampler_of(simulators: list[Simulator], seed: int = 5) -> Sampler:
-    sampler = Sampler(simulators, STEPS, spec_of(simulators[0]), seed, actor=3)
+    sampler = Sampler(simulators, STEPS, spec_of(simulators[0]), seed, noise_correlation=CORRELATION, actor=3)
     sampler.load(snapshot_of(sampler.policy.spec, version=2))
     return sampler
 
@@ -40,13 +41,18 @@ class PlainLoop:
         self.policy.load(snapshot_of(self.policy.spec, version=2))
         self.generator = torch.Generator().manual_seed(seed)
         self.observations = [simulator.reset() for simulator in simulators]
+        size, worlds = self.policy.spec.spaces.action.size, sum(simulator.worlds for simulator in simulators)
+        self.noise = ActionNoise(worlds, size, CORRELATION, self.generator) if self.policy.continuous else None
 
     def row(self) -> dict[str, np.ndarray]:
         rows: list[dict[str, np.ndarray]] = []
+        first = 0  # of the group's worlds
         for group, simulator in enumerate(self.simulators):
             observation = self.observations[group]
             state = simulator.state()
-            action, log_prob = self.policy.act(torch.from_numpy(observation), self.generator)
+            noise = None if self.noise is None else self.noise.next(slice(first, first + simulator.worlds))
+            first += simulator.worlds
+            action, log_prob = self.policy.act(torch.from_numpy(observation), self.generator, noise)
             transition = simulator.step(action.numpy())
             self.observations[group] = transition.observation.copy()
             rows.append(

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from actors.simulators.mujoco_engine import MujocoSimulator
 from actors.tasks import pendulums, reacher
 from actors.tasks.catalogue import TASKS
+from actors.tasks.hopper import flip_metrics
 from actors.tasks.task import State, Task
 
 GYMNASIUM = {
@@ -213,3 +215,22 @@ def test_the_example_in_the_docs_is_a_whole_task() -> None:
     test_episodes_end_by_time_only_and_keep_their_last_observation(task)
     test_state_functions_serve_torch_as_they_serve_numpy(task)
     test_metrics_of_an_episode_are_finite(task)
+
+
+def turning(*turns: float) -> np.ndarray:
+    """Hoppers high in the air whose torso turns backwards to each of these, float64 [L, 6]."""
+    track = np.concatenate([np.linspace(a, b, 50) for a, b in pairwise((0.0, *turns))])
+    qpos = np.zeros((len(track), 6))
+    qpos[:, 1] = 10.0
+    qpos[:, 2] = -2 * np.pi * track
+    return qpos
+
+
+@pytest.mark.parametrize(
+    ("turns", "clean"),
+    [((2.5,), 2.0), ((1.2, 0.7, 1.1), 1.0), ((1.2, 0.0), 0.0), ((2.2, 0.0, 1.1), 1.0), ((-2.0,), 0.0)],
+)
+def test_a_flip_that_is_turned_back_counts_no_more(turns: tuple[float, ...], clean: int) -> None:
+    qpos = turning(*turns)
+    found = flip_metrics(TASKS["hopper-backflip"].model(), qpos, np.zeros_like(qpos))
+    assert found == {"clean_flips_per_episode": float(clean), "landings_per_episode": 0.0}

@@ -16,7 +16,11 @@ from learner.loop import Progress
 
 
 def note(recorder: Recorder, env_steps: int, answers: int) -> None:
-    recorder.record(Progress(env_steps=env_steps), env_steps // 100, Facts(answers, 2, 0.75))
+    recorder.record(
+        Progress(env_steps=env_steps),
+        env_steps // 100,
+        Facts(labels_used=answers, reward_version=2, held_out_accuracy=0.75),
+    )
     recorder._write()  # not only once a second
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,10 @@ def test_a_slab_beyond_grpc_s_own_limit_passes(client: RewardClient) -> None:
     observation, action = np.zeros((2**18, D), np.float32), np.zeros((2**18, A), np.float32)
     assert len(client.score(observation, action).reward) == 2**18
     too_many = np.zeros((2**22, D), np.float32)
-    with pytest.raises(RewardRequestError, match="score fewer"):
-        client.score(too_many, too_many[:, :A])
+    too_many[-1] = 1.0
+    found = client.score(too_many, too_many[:, :A], members=True)
+    assert found.member_reward is not None and len(found.member_reward) == len(found.reward) == 2**22
+    assert found.reward[0] == found.reward[-2] != found.reward[-1]
 
 
 def test_the_report_is_that_of_the_newest_fit(client: RewardClient) -> None:
@@ -256,6 +259,22 @@ def test_a_busy_port_and_an_open_one_are_refused(serving: Serving, model: Reward
     with pytest.raises(ValueError, match="must be HOST:PORT"):
         serve(_config(model.directory, address="here"), model)
     serve(_config(model.directory, address="0.0.0.0:0", allow_remote=True), model).stop(0)
+
+
+def test_scoring_goes_on_while_tools_explore_the_service(client: RewardClient, serving: Serving) -> None:
+    done = threading.Event()
+
+    def question() -> Iterator[Any]:
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+        done.wait(30)
+
+    with ExitStack() as open_streams:
+        open_streams.callback(done.set)
+        for _ in range(6):
+            channel = open_streams.enter_context(grpc.insecure_channel(serving.address))
+            reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+            next(reflection.ServerReflectionInfo(question(), timeout=30))
+        assert len(client.score(*_batch()).reward) == len(_batch()[0])
 
 
 def test_health_and_reflection_name_the_service(serving: Serving) -> None:

@@ -129,3 +129,18 @@ def test_wrong_shapes_are_named(tmp_path: Path) -> None:
     observation, action = _batch()
     with pytest.raises(ValueError, match=r"action has shape \[9, 2\]; expected \[10, 2\]"):
         model.score(observation, action[:9])
+
+
+def test_a_checkpoint_that_cannot_be_read_is_no_version(tmp_path: Path) -> None:
+    model = RewardModel(K, D, A, tmp_path)
+    for number in range(1, 9):
+        model.publish(ensemble(number), FitReport(version=number))
+    (tmp_path / "reward-000001.safetensors").unlink()
+    (tmp_path / "reward-000002.safetensors").write_bytes(b"torn")
+    again = RewardModel(K, D, A, tmp_path)
+    assert again.numbers == (0, 2, 3, 4, 5, 6, 7, 8)
+    with pytest.raises(UnknownVersion, match="no version 1"):
+        again.score(*_batch(), version=1)
+    with pytest.raises(UnknownVersion, match="version 2 of the reward model cannot be read"):
+        again.score(*_batch(), version=2)
+    assert again.score(*_batch(), version=3)[2] == 3

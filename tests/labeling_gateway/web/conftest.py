@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from labeling_gateway.embedded import EmbeddedStore
-from tests.labeling_gateway.web.browser import browser as browser
-from tests.labeling_gateway.web.browser import playwright as playwright
+from tests.labeling_gateway.web.browser import browser, playwright
 from tests.labeling_gateway.web.server import Server, serving
+
+__all__ = ["browser", "playwright"]  # fixtures
 
 
 @pytest.fixture(scope="module")
