@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from labeling_gateway.embedded import EmbeddedStore
-from tests.labeling_gateway.web.browser import browser as browser
-from tests.labeling_gateway.web.browser import playwright as playwright
+from tests.labeling_gateway.web.browser import browser, playwright  # noqa: F401  # fixtures
 from tests.labeling_gateway.web.server import Server, serving
 
 
