@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from labeling_gateway.embedded import EmbeddedStore
-from tests.labeling_gateway.web.browser import browser, playwright
+from tests.labeling_gateway.web.browser import browser, playwright  # noqa: F401  # fixtures
 from tests.labeling_gateway.web.server import Server, serving
-
-__all__ = ["browser", "playwright"]  # fixtures
 
 
 @pytest.fixture(scope="module")
