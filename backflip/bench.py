@@ -26,6 +26,7 @@ from actors.simulators.registry import make_simulator
 from actors.tasks.catalogue import TASKS
 from actors.tasks.task import Task
 from backflip.distributed import DistributedSystem
+from backflip.errors import UserError
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from backflip.system import probe_task
@@ -120,7 +121,11 @@ class _Training:
     def rate(self, *, answers: bool) -> float:
         """Steps a second over a phase. Without answers the schedule sees no progress, so nothing is asked."""
         self._learn(_SETTLE_SECONDS, report=answers)
-        return self._learn(_PHASE_SECONDS, report=answers)
+        rate = self._learn(_PHASE_SECONDS, report=answers)
+        facts = self._system.facts()
+        if answers and facts.labels_used >= facts.labels_budget:
+            raise UserError("all answers were used up before the last round: measure fewer --rounds")
+        return rate
 
     def _learn(self, seconds: float, *, report: bool) -> float:
         progress, start = self._progress, time.monotonic()
@@ -139,7 +144,7 @@ class _Training:
             self._ppo,
             self._system.source,
             progress,
-            total_steps=sys.maxsize,
+            share=lambda: 0.0,
             on_update=on_update,
             stopped=lambda: time.monotonic() - start > seconds,
         )

@@ -70,9 +70,10 @@ class Display:
         table = Table(title=f"Backflip · {self._config.preset} · seed {self._config.seed}", title_style="bold")
         table.add_column("what")
         table.add_column("now", min_width=44)
-        share = now.env_steps / now.total_steps
+        share = min(1.0, now.env_steps / now.total_steps)
         bar = "█" * round(30 * share) + "░" * (30 - round(30 * share))
-        table.add_row("progress", f"{bar} {share:.0%} of {now.total_steps / 1e6:.1f}M steps")
+        beyond = f", {now.env_steps / 1e6:.1f}M until all is answered" if now.env_steps > now.total_steps else ""
+        table.add_row("progress", f"{bar} {share:.0%} of {now.total_steps / 1e6:.1f}M steps{beyond}")
         table.add_row("simulated", f"{now.simulated_seconds / 3600:.2f} h in {_clock(now.wall_seconds)}")
         table.add_row("speed", f"{now.steps_per_second:,.0f} steps/s, {now.times_real_time:.0f} times real time")
         if self._config.needs_labels:

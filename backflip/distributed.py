@@ -210,6 +210,8 @@ class DistributedSystem:
         try:
             counts = gateway.counts()
             facts.labels_used = counts.used
+            budget = gateway.control().budget
+            facts.labels_budget = self._config.labels.questions if budget is None else budget
             facts.labels_imported = counts.imported
             facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version)
         except StoreError as error:

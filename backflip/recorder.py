@@ -107,7 +107,7 @@ class Recorder:
             steps_per_second=(progress.env_steps - self._steps_before) / session if session else 0.0,
             waiting_share=(progress.waited_seconds - self._waited_before) / session if session else 0.0,
             labels_used=facts.labels_used,
-            labels_budget=self._config.labels.questions if self._config.needs_labels else 0,
+            labels_budget=facts.labels_budget,
             reward_model_version=facts.reward_version,
             reward_model_accuracy=facts.held_out_accuracy,
             policy_version=policy_version,

@@ -39,7 +39,7 @@ class SerialSystem:
         specs = worker_specs(config, resumed_at=resumed_at, threads=os.cpu_count() or 1)
         self._snapshot: PolicySnapshot | None = None
         self._config = config
-        self._facts = Facts()
+        self._facts = Facts(labels_budget=config.labels.questions if config.needs_labels else 0)
         self._workers: deque[Worker] = deque()
         self._learns_from_labels = config.needs_labels
         self._store: Store | None = None
@@ -95,6 +95,7 @@ class SerialSystem:
         counts, report = self._client.counts(), self._trainer.status
         self._facts = Facts(
             labels_used=counts.used,
+            labels_budget=self._config.labels.questions,
             labels_imported=counts.imported,
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,

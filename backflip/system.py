@@ -32,6 +32,7 @@ class Facts:
     """What people want to know of the parts; the newest that was heard."""
 
     labels_used: int = 0
+    labels_budget: int = 0  # what the owner of a labeling page made of it, else the config's
     labels_imported: int = 0
     reward_version: int = 0
     held_out_accuracy: float | None = None

@@ -26,6 +26,7 @@ from backflip.display import Display
 from backflip.errors import UserError
 from backflip.evaluation import Evaluation, evaluate
 from backflip.labels import labels_to_begin_with
+from backflip.pace import Pace
 from backflip.recorder import Recorder, Snapshot, last_snapshot
 from backflip.report import write_report
 from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
@@ -103,9 +104,10 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     ppo = PPO(PolicySpec(simulator.spaces, config.learner.hidden), config.learner, config.seed)
     progress = _restore(folder, ppo)
     display = Display(config, str(folder.path), simulator.odometer_name)
-    if progress.env_steps >= config.steps:
-        last = last_snapshot(folder)
-        if folder.summary.exists() or last is None:
+    last = last_snapshot(folder)
+    complete = folder.summary.exists()
+    if progress.env_steps >= config.steps and (complete or not _people_may_answer(config, last)):
+        if complete or last is None:
             raise UserError(f"{folder.path} has done its {progress.env_steps:,} steps; give more with --steps")
         # It was stopped between its last step and its summary.
         return _finish(config, folder, ppo, progress, last, display)
@@ -146,6 +148,11 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     return _finish(config, folder, ppo, progress, last, display)
 
 
+def _people_may_answer(config: TrainConfig, last: Snapshot | None) -> bool:
+    """Whether a run whose steps are done goes on all the same, for the answers that it still has a use for."""
+    return config.labels.source == "web" and (last is None or last.labels_used < last.labels_budget)
+
+
 def _restore(folder: RunFolder, ppo: PPO) -> Progress:
     if not folder.checkpoint.exists():
         return Progress()
@@ -179,7 +186,8 @@ def _learn(
                 system.report(report.fields(snapshot, facts))
                 next_report = time.monotonic() + REPORT_SECONDS
 
-        learn(ppo, system.source, progress, total_steps=config.steps, on_update=on_update, stopped=stopped.is_set)
+        pace = Pace(config, progress, system.facts)
+        learn(ppo, system.source, progress, share=pace, on_update=on_update, stopped=stopped.is_set)
 
 
 def _finish(
@@ -227,7 +235,7 @@ def _summary(
         "simulated_seconds": round(last.simulated_seconds, 2),
         "times_real_time": round(last.times_real_time, 1),
         "labels_used": last.labels_used,
-        "labels_budget": config.labels.questions if config.needs_labels else 0,
+        "labels_budget": last.labels_budget,
         "reward_model_version": last.reward_model_version,
         "reward_model_accuracy": last.reward_model_accuracy,
         "policy_version": last.policy_version,

@@ -47,11 +47,13 @@ def learn(
     source: RolloutSource,
     progress: Progress,
     *,
-    total_steps: int,
+    share: Callable[[], float],
     on_update: Callable[[Progress], None],
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Run until ``total_steps`` or until ``stopped``; ``progress`` is updated in place.
+    """Run until ``share``, how much of the run is over, is 1, or until ``stopped``.
+
+    ``progress`` is updated in place.
 
     ``on_update`` is called after every batch of slabs, and where none came when the source gave up waiting.
 
@@ -59,7 +61,7 @@ def learn(
         FloatingPointError: an update went wrong; the policy is the one from before it.
     """
     source.publish(ppo.snapshot())
-    while progress.env_steps < total_steps and not stopped():
+    while (done := share()) < 1 and not stopped():
         asked = time.monotonic()
         slabs = source.collect()
         progress.waited_seconds += time.monotonic() - asked
@@ -70,7 +72,7 @@ def learn(
         fresh = [slab for slab in slabs if ppo.lag(slab) <= ppo.config.max_lag]
         usable = [slab for slab in fresh if slab.reward_version != UNFITTED and slab.steps]
         if usable:
-            progress.stats = ppo.update(usable, done=progress.env_steps / total_steps)
+            progress.stats = ppo.update(usable, done)
             progress.updates += 1
             source.publish(ppo.snapshot())
         progress.env_steps += sum(slab.steps for slab in slabs)

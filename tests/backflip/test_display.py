@@ -20,6 +20,7 @@ from learner.loop import Progress
 CONFIG = PRESETS["hopper-backflip"].config
 FACTS = Facts(
     labels_used=250,
+    labels_budget=900,
     reward_version=3,
     held_out_accuracy=0.8,
     parts={

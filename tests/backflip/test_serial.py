@@ -63,7 +63,7 @@ def run(out: Path, **changes: object) -> Ran:
         versions.append(now.reward_version)
 
     try:
-        learn(ppo, system.source, progress, total_steps=config.steps, on_update=on_update)
+        learn(ppo, system.source, progress, share=lambda: progress.env_steps / config.steps, on_update=on_update)
         records = list(replay(system._client)) if config.needs_labels else []
     finally:
         system.stop()

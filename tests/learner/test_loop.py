@@ -67,7 +67,7 @@ def run(ppo: PPO, batches: list[list[Rollout]]) -> tuple[Progress, Source, list[
         ppo,
         source,
         progress,
-        total_steps=10**9,
+        share=lambda: 0.0,
         on_update=lambda now: seen.append(replace(now)),
         stopped=lambda: not source.batches,
     )
@@ -123,9 +123,11 @@ def test_the_true_reward_is_learnt_from() -> None:
 
 def test_it_ends_at_its_steps_or_when_told() -> None:
     source, progress = Source([[slab(0)] for _ in range(5)]), Progress()
-    learn(learner(9), source, progress, total_steps=2 * STEPS * WORLDS, on_update=lambda _: None)
+    learn(
+        learner(9), source, progress, share=lambda: progress.env_steps / (2 * STEPS * WORLDS), on_update=lambda _: None
+    )
     assert len(source.batches) == 3
-    learn(learner(9), source, progress, total_steps=10**9, on_update=lambda _: None, stopped=lambda: True)
+    learn(learner(9), source, progress, share=lambda: 0.0, on_update=lambda _: None, stopped=lambda: True)
     assert len(source.batches) == 3
     assert progress.env_steps == 2 * STEPS * WORLDS
 

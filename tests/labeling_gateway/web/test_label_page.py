@@ -182,6 +182,7 @@ def test_at_phone_width_everything_is_in_reach(server: Server, browser: Browser)
     phone.close()
 
 
+@pytest.mark.slow  # it takes a machine that does nothing else
 def test_the_next_question_is_there_at_once(server: Server, ann: BrowserContext) -> None:
     ask(server, 12)
     page = open_label_page(ann, server)

@@ -1,0 +1,53 @@
+"""When a run is over: by its steps with a scripted teacher, by the last answer with people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+
+from backflip.pace import Pace
+from backflip.presets import PRESETS
+from backflip.system import Facts
+from learner.loop import Progress
+
+PRESET = PRESETS["cartpole"].config
+
+
+def pace(source: Literal["scripted", "web"]) -> tuple[Pace, Progress, Facts]:
+    config = replace(PRESET, steps=1000, labels=replace(PRESET.labels, source=source))
+    progress, facts = Progress(), Facts(labels_budget=100)
+    return Pace(config, progress, lambda: facts), progress, facts
+
+
+def test_a_scripted_teacher_s_run_is_over_when_its_steps_are_done() -> None:
+    share, progress, _ = pace("scripted")
+    progress.env_steps = 400
+    assert share() == pytest.approx(0.4)
+    progress.env_steps = 1000
+    assert share() == 1.0
+
+
+def test_with_people_a_run_waits_for_the_last_answer_and_learns_from_it() -> None:
+    share, progress, facts = pace("web")
+    progress.env_steps = 100
+    facts.labels_used = 50
+    assert share() == pytest.approx(0.1), "steps are the slower ones"
+    progress.env_steps = 5000
+    assert share() == pytest.approx(0.45), "half of the answers are there"
+    facts.labels_used = 100
+    assert share() == pytest.approx(0.9)
+    progress.env_steps = 5050
+    assert share() == pytest.approx(0.95)
+    progress.env_steps = 5100
+    assert share() == pytest.approx(1.0)
+
+
+def test_an_owner_who_lowers_the_budget_lets_the_run_end() -> None:
+    share, progress, facts = pace("web")
+    progress.env_steps, facts.labels_used = 2000, 20
+    assert share() < 0.5
+    facts.labels_budget = 10
+    progress.env_steps = 2100
+    assert share() == pytest.approx(1.0)
