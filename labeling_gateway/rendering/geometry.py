@@ -134,8 +134,22 @@ class _Posed:
         return found
 
 
-@lru_cache(maxsize=8)
+_setting = threading.Lock()  # setting a scene takes seconds: whoever else wants it waits, and doesn't set it too
+
+
+def prepare(scene: Scene) -> None:
+    """Sets the scene, so that what is asked of it from now on takes milliseconds. Raises as `geometry`."""
+    if scene.track == "mujoco":
+        _posed(scene)
+
+
 def _posed(scene: Scene) -> _Posed:
+    with _setting:
+        return _set(scene)
+
+
+@lru_cache(maxsize=8)
+def _set(scene: Scene) -> _Posed:
     return _Posed(set_stage(scene).compile())
 
 

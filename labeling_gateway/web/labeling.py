@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query
 from contracts.clip import Clip
 from contracts.label import Choice, Lease
 from contracts.label import Query as Question
+from labeling_gateway.rendering.geometry import prepare
 from labeling_gateway.web.callers import Caller, Desked
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
@@ -144,6 +145,7 @@ async def undo(body: UndoRequest, session: Caller, desk: Desked) -> Pair:
 def clip_ref(desk: Desk, hash: str, clip: Clip) -> ClipRef:
     """In a thread. How a clip is drawn."""
     scene = desk.scene(clip.scene)
+    prepare(scene)  # here, or whoever asks for poses first would let everybody wait
     draw = "poses" if scene.track == "mujoco" else "video"
     return ClipRef(clip=hash, scene=clip.scene, steps=len(clip), timestep=scene.timestep, draw=draw)
 
