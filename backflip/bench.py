@@ -76,7 +76,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
         say("starting every part of a training run")
         system = DistributedSystem(config, run, task.spaces, task.scene)
         try:
-            training = _Training(system, ppo, config.steps)
+            training = Training(system, ppo, config.steps)
             say("training until the questions asked up front are answered")
             training.warm_up(config.labels.upfront_questions)
             worlds = config.actors.count * config.actors.worlds
@@ -104,7 +104,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
     }
 
 
-class _Training:
+class Training:
     """The training that is measured, a phase at a time."""
 
     def __init__(self, system: DistributedSystem, ppo: PPO, total_steps: int) -> None:

@@ -66,7 +66,7 @@ class DistributedSystem:
         self._fitted = 0  # answers, as the reward service last said
         self._started_ray = False
         self._progress_from = 0.0
-        self._page: WebConfig | None = None
+        self.page: WebConfig | None = None
         self._notices: list[str] = []
         self._stopping = threading.Event()
         self._listening: threading.Thread | None = None
@@ -80,8 +80,8 @@ class DistributedSystem:
             self._pool = self.source = ActorPool(specs, services)
             self._pool.wait_ready()
             self._supervisor.wait_up()
-            if self._page is not None and self._gateway is not None:
-                self._notices = let_in(self._page, self._gateway, config.labels)
+            if self.page is not None and self._gateway is not None:
+                self._notices = let_in(self.page, self._gateway, config.labels)
             self._hear_services(self._facts)  # a resume begins with what it had
         except ActorFailed as error:
             self.stop()
@@ -105,7 +105,7 @@ class DistributedSystem:
         return self._notices
 
     def report(self, fields: dict[str, Any]) -> None:
-        if self._gateway is not None and self._page is not None:  # else nobody looks
+        if self._gateway is not None and self.page is not None:  # else nobody looks
             self._gateway.report_run(fields)
 
     def process_ids(self) -> dict[str, int]:
@@ -160,7 +160,7 @@ class DistributedSystem:
         if config.labels.source == "scripted":
             self._start(folder, "teacher", "labeling_gateway.teacher", teacher, secret)
         if config.labels.source == "web":
-            page = self._page = page_config(config, folder, scene.question, address, training=True)
+            page = self.page = page_config(config, folder, scene.question, address, training=True)
             self._start(folder, "labeling page", "labeling_gateway.web", page, secret, lambda: page_answers(page))
         return ServiceAddresses(folder.run, address, self._store.url)
 
