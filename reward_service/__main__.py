@@ -22,7 +22,7 @@ from reward_service.versions import RewardModel
 
 logger = logging.getLogger("backflip.reward_service")
 
-_NICENESS = 5  # fits give way to simulators and to scoring
+_NICENESS = 19  # fits give way to scoring, and to simulators: Ray runs actors at 15
 _RETRY_SECONDS = 2.0
 
 
