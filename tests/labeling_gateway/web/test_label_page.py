@@ -179,6 +179,10 @@ def test_at_phone_width_everything_is_in_reach(server: Server, browser: Browser)
         assert box is not None and box["width"] > 80 and box["y"] + box["height"] <= 844, name
     page.tap("#answer-right")
     saved(page, "Right is better")
+    expect(page.locator("#mine")).to_contain_text("an hour", timeout=PATIENCE)
+    for name in ("progress-text", "mine"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box is not None and box["x"] >= 10 and box["x"] + box["width"] <= 380, name
     phone.close()
 
 
