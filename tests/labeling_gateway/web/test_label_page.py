@@ -54,6 +54,8 @@ def test_buttons_are_reached_and_pressed_by_keyboard(server: Server, ann: Browse
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "answer-equal":
             break
+    else:
+        raise AssertionError("the button is never reached")
     page.keyboard.press("Enter")
     saved(page, "About equal")
     assert [side(label) for label in labels(server)] == ["equal"]
