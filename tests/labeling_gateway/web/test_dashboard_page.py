@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,9 @@ def test_what_happens_is_seen_as_it_happens(server: Server, owner: BrowserContex
     expect(card).to_have_count(1)
     expect(card).to_contain_text("Left is better · ann · 2.0 s")
     expect(card.locator(".pane.better")).to_have_count(1)
+    expect(page.locator("#doing dt")).to_have_text(["questions"])
+    server.gateway.report_run({"reported_at": time.time(), "doing": {"labeling gateway": "waiting for answers"}})
+    expect(page.locator("#doing dt")).to_have_text(["labeling gateway"])
 
 
 def test_asking_is_paused_and_the_budget_changed(server: Server, owner: BrowserContext) -> None:

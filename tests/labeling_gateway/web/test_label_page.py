@@ -54,6 +54,8 @@ def test_buttons_are_reached_and_pressed_by_keyboard(server: Server, ann: Browse
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "answer-equal":
             break
+    else:
+        raise AssertionError("the button is never reached")
     page.keyboard.press("Enter")
     saved(page, "About equal")
     assert [side(label) for label in labels(server)] == ["equal"]
@@ -179,6 +181,10 @@ def test_at_phone_width_everything_is_in_reach(server: Server, browser: Browser)
         assert box is not None and box["width"] > 80 and box["y"] + box["height"] <= 844, name
     page.tap("#answer-right")
     saved(page, "Right is better")
+    expect(page.locator("#mine")).to_contain_text("an hour", timeout=PATIENCE)
+    for name in ("progress-text", "mine"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box is not None and box["x"] >= 10 and box["x"] + box["width"] <= 380, name
     phone.close()
 
 

@@ -80,7 +80,7 @@ export class Answers {
     const took = label.choice === "withdrawn" ? "" : ` · ${label.seconds.toFixed(1)} s`;
     card.about.replaceChildren(
       made("strong", { textContent: SAID[label.choice] }),
-      ` · ${label.rater}${took} · ${ago(label.answered_at)}${beside}${over}`,
+      ` · ${label.rater}${took} · ${ago(label.answered_at).replaceAll(" ", "\u00a0")}${beside}${over}`,
     );
   }
 }

@@ -102,7 +102,7 @@ class Dashboard {
   private showDoing(view: RunView): void {
     const asking = view.waiting ? `waits for ${view.waiting}` : `${count(view.candidates)} candidates to choose from`;
     const parts: [string, string][] = Object.entries(view.doing);
-    if (!("questions" in view.doing)) parts.push(["questions", asking]);
+    if (!("labeling gateway" in view.doing)) parts.push(["questions", asking]);
     found("doing").replaceChildren(
       ...parts.map(([part, what]) => made("div", {}, made("dt", {}, part), made("dd", {}, what))),
     );
