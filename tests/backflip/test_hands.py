@@ -50,6 +50,7 @@ def test_cartpole_learns_from_what_is_answered_on_its_page(tmp_path: Path, brows
     assert given == hands.given
 
 
+@pytest.mark.slow
 def test_a_hopper_is_judged_in_3d_while_it_trains(tmp_path: Path, browser: Browser) -> None:  # noqa: F811
     folder = RunFolder(tmp_path / "run")
     with (

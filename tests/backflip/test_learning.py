@@ -22,7 +22,7 @@ def train(out: Path, preset: str, *arguments: str) -> dict[str, Any]:
     return json.loads((out / "run" / "summary.json").read_text())
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_cartpole_balances_from_100_answers(tmp_path: Path, seed: int) -> None:
     run = backflip.train("cartpole", seed=seed, serial=True, steps=400_000, out=tmp_path)
     assert run.summary["labels_used"] <= 100
