@@ -243,18 +243,22 @@ def test_both_cameras_turn_together_and_both_clips_pause(server: Server, ann: Br
     assert back[0] != turned[0] and back[1] != turned[1]
 
 
-def settled(page: Page) -> list[str]:
+def settled(page: Page) -> list[bytes]:
     """Both clips once they hold still, which takes some pictures where drawing is slow: they get smaller, too."""
-    before: list[str] = []
+    before, same = pictures(page), 0
     for _ in range(20):
-        page.wait_for_timeout(600)
-        if before == (before := pictures(page)):
-            return before
+        page.wait_for_timeout(500)
+        now = pictures(page)
+        same = same + 1 if now == before else 0
+        if same == 3:
+            return now
+        before = now
     raise AssertionError("the clips are not paused")
 
 
-def pictures(page: Page) -> list[str]:
-    return page.evaluate("[...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())")
+def pictures(page: Page) -> list[bytes]:
+    """As they are on the screen: a canvas that is read between two drawings is empty."""
+    return [page.locator(pane).screenshot() for pane in ("#left-pane", "#right-pane")]
 
 
 def wait_for_labels(page: Page, server: Server, count: int) -> None:
