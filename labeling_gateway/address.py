@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+from contracts.loopback import is_loopback
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -19,12 +19,3 @@ def check_address(address: str, *, allow_remote: bool) -> None:
     host, _ = split_address(address)
     if not allow_remote and not is_loopback(host):
         raise ValueError(f"labels.address {address} can be reached by others; add labels.allow-remote if they shall")
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

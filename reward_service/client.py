@@ -80,7 +80,7 @@ class RewardClient:
         self._process = 0
         self._calls: dict[str, Any] = {}
         self._segments: list[Segment] = []  # registered, and lent to no thread
-        self._wire_until = 0.0 if shared_memory and protocol.is_loopback(address) else float("inf")
+        self._wire_until = 0.0 if shared_memory and protocol.is_near(address) else float("inf")
 
     def score(
         self, observation: np.ndarray, action: np.ndarray, *, version: int | None = None, members: bool = False

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import Message
 
+from contracts.loopback import is_loopback
 from reward_service import inference_pb2 as pb
 
 SERVICE = "inference.GRPCInferenceService"
@@ -73,12 +73,6 @@ def set_place(parameters: Any, region: str, offset: int, byte_size: int) -> None
     parameters[BYTE_SIZE].int64_param = byte_size
 
 
-def is_loopback(address: str) -> bool:
+def is_near(address: str) -> bool:
     """Whether HOST:PORT is reached from this machine alone."""
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(address.rpartition(":")[0].strip("[]"))

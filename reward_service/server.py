@@ -46,7 +46,7 @@ def serve(config: RewardServiceConfig, model: RewardModel) -> Serving:
         AddressInUse: the port is taken, or the host is not this machine's.
     """
     _require_address(config.address)
-    near = protocol.is_loopback(config.address)
+    near = protocol.is_near(config.address)
     if not config.allow_remote and not near:
         raise ValueError(f"{config.address} is reachable from other machines; say --allow-remote to listen on it")
     server = grpc.server(

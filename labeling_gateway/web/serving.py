@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import uvicorn
 
-from labeling_gateway.address import is_loopback
+from contracts.loopback import is_loopback
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.web.app import make_app
 from labeling_gateway.web.config import WebConfig
