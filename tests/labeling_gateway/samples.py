@@ -6,7 +6,7 @@ import numpy as np
 
 from contracts.clip import Clip
 from contracts.encoding import content_hash
-from contracts.label import Query
+from contracts.label import Label, Lease, Query
 from labeling_gateway.client import GatewayClient
 
 STEPS = 5
@@ -58,3 +58,13 @@ def ask(client: GatewayClient, count: int, *, budget: int = 10_000, scene: str =
         )
     client.ask(queries, data, budget)
     return queries
+
+
+def lease(client: GatewayClient, rater: str = "ann", seconds: float = 60.0) -> Lease:
+    found = client.lease(rater, seconds)
+    assert found is not None
+    return found
+
+
+def log(client: GatewayClient) -> list[Label]:
+    return [label for _, label in client.read_labels("", 10_000)]

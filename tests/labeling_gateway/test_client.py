@@ -11,19 +11,9 @@ from dataclasses import replace
 import pytest
 
 from contracts.clip import Scene
-from contracts.label import Choice, Label, Lease, Opinion
+from contracts.label import Choice, Lease, Opinion
 from labeling_gateway.client import GatewayClient
-from tests.labeling_gateway.samples import ask, clip
-
-
-def lease(client: GatewayClient, rater: str = "ann", seconds: float = 60.0) -> Lease:
-    found = client.lease(rater, seconds)
-    assert found is not None
-    return found
-
-
-def log(client: GatewayClient) -> list[Label]:
-    return [label for _, label in client.read_labels("", 10_000)]
+from tests.labeling_gateway.samples import ask, clip, lease, log
 
 
 def test_an_answer_becomes_one_label(client: GatewayClient) -> None:

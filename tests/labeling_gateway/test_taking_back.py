@@ -9,20 +9,10 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from contracts.label import Choice, Label, Lease, Opinion
+from contracts.label import Choice, Opinion
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.embedded import EmbeddedStore
-from tests.labeling_gateway.samples import ask
-
-
-def lease(client: GatewayClient, rater: str = "ann", seconds: float = 60.0) -> Lease:
-    found = client.lease(rater, seconds)
-    assert found is not None
-    return found
-
-
-def log(client: GatewayClient) -> list[Label]:
-    return [label for _, label in client.read_labels("", 10_000)]
+from tests.labeling_gateway.samples import ask, lease, log
 
 
 def test_a_heartbeat_moves_the_deadline_of_the_same_lease(client: GatewayClient) -> None:
