@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -120,7 +121,8 @@ def _reward_model(folder: RunFolder, config: TrainConfig, simulator: Simulator) 
     if not folder.reward_model.exists():
         return None
     spaces, members = simulator.spaces, config.reward_model.members
-    model = RewardModel(members, spaces.observation_size, spaces.action.size, folder.reward_model)
+    threads = os.cpu_count() or 1
+    model = RewardModel(members, spaces.observation_size, spaces.action.size, folder.reward_model, threads)
     return None if model.newest.ensemble is None else model
 
 

@@ -68,7 +68,9 @@ def main() -> int:
     try:
         config = RewardServiceConfig.from_file(arguments.config)
         _store_url()
-        model = RewardModel(config.reward.members, config.observation_size, config.action_size, config.directory)
+        model = RewardModel(
+            config.reward.members, config.observation_size, config.action_size, config.directory, os.cpu_count() or 1
+        )
         serving = serve(config, model)
     except (ValueError, OSError) as error:
         logger.error("%s", error)

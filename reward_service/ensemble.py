@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,23 +35,30 @@ class Ensemble:
     def members(self) -> int:
         return len(self.output_mean)
 
-    def score(self, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+    def score(
+        self, observation: np.ndarray, action: np.ndarray, each: Callable[..., Iterable[Any]] = map
+    ) -> np.ndarray:
         """Every member's reward, zero mean and unit deviation over the labelled transitions.
 
         Args:
             observation: float32 [B, D].
             action: float32 [B, A], encoded.
+            each: as `map`; that of a thread pool scores parts of a large batch side by side, to the same numbers.
 
         Returns:
             float32 [B, K].
         """
-        inputs = torch.from_numpy(np.concatenate([observation, action], axis=1))
-        rewards = torch.empty(len(inputs), self.members)
-        with torch.inference_mode():
-            for start in range(0, len(inputs), _CHUNK):
-                chunk = normalise(inputs[start : start + _CHUNK], self.input_mean, self.input_scale)
-                raw = forward(self.layers, chunk)
-                rewards[start : start + _CHUNK] = (raw - self.output_mean) * self.output_scale
+        rewards = torch.empty(len(observation), self.members)
+
+        def score_chunk(start: int) -> None:
+            rows = slice(start, start + _CHUNK)
+            with torch.inference_mode():
+                inputs = torch.from_numpy(np.concatenate([observation[rows], action[rows]], axis=1))
+                raw = forward(self.layers, normalise(inputs, self.input_mean, self.input_scale))
+                rewards[rows] = (raw - self.output_mean) * self.output_scale
+
+        for _ in each(score_chunk, range(0, len(rewards), _CHUNK)):
+            pass
         return rewards.numpy()
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -54,15 +55,20 @@ class RewardModel:
     Opening a directory restores the newest version in it and leaves it as it is: another process
     may be publishing there.
 
+    ``threads`` score the parts of a large batch side by side. With one it is scored where it is asked for.
+
     Raises:
         OSError: the directory cannot be made or read.
     """
 
-    def __init__(self, members: int, observation_size: int, action_size: int, directory: str | Path) -> None:
+    def __init__(
+        self, members: int, observation_size: int, action_size: int, directory: str | Path, threads: int = 1
+    ) -> None:
         self.members = members
         self.observation_size = observation_size
         self.action_size = action_size
         self.directory = Path(directory)
+        self._each = map if threads == 1 else ThreadPoolExecutor(threads, thread_name_prefix="score").map
         self.directory.mkdir(parents=True, exist_ok=True)
         newest = newest_version(self.directory)
         kept = (_number(path) for path in self.directory.glob(_FILES))
@@ -133,7 +139,7 @@ class RewardModel:
         chosen = self.newest if version is None else self.version(version)
         if chosen.ensemble is None:
             return np.zeros(rows, np.float32), np.zeros((rows, self.members), np.float32), chosen.number
-        member_reward = chosen.ensemble.score(observation, action)
+        member_reward = chosen.ensemble.score(observation, action, self._each)
         return member_reward.mean(axis=1), member_reward, chosen.number
 
     def _path(self, number: int) -> Path:

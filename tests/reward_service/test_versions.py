@@ -66,6 +66,14 @@ def test_a_large_batch_scores_as_its_rows_do(tmp_path: Path) -> None:
     assert len(model.score(observation[:0], action[:0])[0]) == 0
 
 
+def test_threads_change_no_number(tmp_path: Path) -> None:
+    RewardModel(K, D, A, tmp_path).publish(ensemble(1), FitReport(version=1))
+    observation, action = _batch(9000)
+    _, alone, _ = RewardModel(K, D, A, tmp_path).score(observation, action)
+    _, side_by_side, _ = RewardModel(K, D, A, tmp_path, threads=3).score(observation, action)
+    assert (alone == side_by_side).all()
+
+
 def test_the_newest_version_is_restored_after_kill_9(tmp_path: Path) -> None:
     script = (
         "import sys; from tests.reward_service.test_versions import *\n"
