@@ -49,8 +49,9 @@ class RewardConfig:
     first_fit_steps: int = 150
     """Gradient steps of the first fit, which starts from random weights."""
 
-    fit_steps: int = 150
-    """Gradient steps at most of every later fit, which starts from the version before it."""
+    fit_steps: int = 100
+    """Gradient steps at most of every later fit, which starts from the version before it: more cost the actors
+    time, and predict the next answers no better."""
 
     fit_epochs: int = 50
     """Passes over the answers that a fit makes at most: a few answers fitted long are learnt by heart."""
