@@ -17,6 +17,7 @@ Fence = Annotated[
         examples=["1-" + "0" * 32],
     ),
 ]
+Offset = Annotated[str, Field(pattern=r"^([0-9]{1,19}-[0-9]{1,19})?$")]  # the store counts in 64 bits
 RaterName = Annotated[str, Field(pattern=r"^\w[\w .@-]{0,63}$", examples=["rater-1"])]
 
 
@@ -69,6 +70,13 @@ class ClipRef(BaseModel):
     draw: Literal["poses", "video"] = Field(description="What there is to draw it from; video.mp4 always works.")
 
 
+class ShownClip(ClipRef):
+    poses: str | None = Field(
+        default=None,
+        description="Where asked for and `draw` is `poses`: what `GET clips/{clip}/poses` answers, in base64.",
+    )
+
+
 class Pair(BaseModel):
     """A question, held until the deadline; which clip is left is decided here and kept with the answer."""
 
@@ -77,12 +85,13 @@ class Pair(BaseModel):
     deadline: float = Field(description="Seconds since the epoch, by the gateway's clock.")
     seconds_left: float
     question: str
-    left: ClipRef
-    right: ClipRef
+    left: ShownClip
+    right: ShownClip
 
 
 class LeaseRequest(Asked):
     count: int = Field(default=1, ge=1, le=5)
+    poses: bool = Field(default=False, description="Whether pairs bring along the poses that draw their clips.")
 
 
 class Pairs(BaseModel):
@@ -110,6 +119,8 @@ class Answer(Asked):
     fence: Fence
     choice: ShownChoice = Field(strict=False)
     seconds: float = Field(ge=0, le=86_400, allow_inf_nan=False, description="From showing to answer.")
+    next: int = Field(default=0, ge=0, le=5, description="How many further questions to lease in the same call.")
+    poses: bool = Field(default=False, description="Whether those bring along the poses that draw their clips.")
 
 
 class Saved(BaseModel):
@@ -120,10 +131,17 @@ class Saved(BaseModel):
     repeated: bool = Field(description="This rater had answered before, and that answer stands.")
     mine: int
     used: int
+    next: list[Pair] = Field(
+        default_factory=list,
+        description="The questions leased in the same call, fewer than asked for where there are no more.",
+    )
 
 
 class UndoRequest(Asked):
     query: QueryId
+    offset: Offset = Field(
+        default="", description="Of the answer that is meant: a newer one, given elsewhere, then stands."
+    )
 
 
 class Camera(BaseModel):

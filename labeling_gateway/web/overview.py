@@ -147,5 +147,5 @@ class Overview:
         return round(sum(agrees) / len(agrees), 3), len(agrees)
 
     def _clips(self, entry: Entry) -> tuple[Clip, Clip]:
-        query = self._desk.query(entry.label.query)
+        query = self._desk.read_query(entry.label.query)
         return self._desk.clip(query.clip_a), self._desk.clip(query.clip_b)

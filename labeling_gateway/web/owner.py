@@ -19,7 +19,6 @@ from labeling_gateway.replies import Answered
 from labeling_gateway.web.callers import Desked, Owner
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
-from labeling_gateway.web.labeling import clip_ref
 from labeling_gateway.web.links import label_link, noted
 from labeling_gateway.web.models import (
     Budget,
@@ -30,6 +29,7 @@ from labeling_gateway.web.models import (
     Labels,
     LabelView,
     NewInvitation,
+    Offset,
     Pause,
     PolicyView,
     RaterName,
@@ -39,6 +39,7 @@ from labeling_gateway.web.models import (
     Withdrawn,
 )
 from labeling_gateway.web.overview import Overview
+from labeling_gateway.web.pairs import clip_ref
 from labeling_gateway.web.refusals import refusals
 
 router = APIRouter(tags=["owner"])
@@ -98,7 +99,7 @@ async def labels(
     session: Owner,
     desk: Desked,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    before: Annotated[str, Query(pattern=r"^([0-9]{1,20}-[0-9]{1,20})?$")] = "",
+    before: Annotated[Offset, Query()] = "",
 ) -> Labels:
     """The log, newest first, with what was shown."""
 
