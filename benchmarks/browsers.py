@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
+
+_COOKIE = re.compile(rb"(?i)^set-cookie: ([^;]+)", re.MULTILINE)
+_LENGTH = re.compile(rb"(?i)^content-length: (\d+)", re.MULTILINE)
 
 HELD = 4  # questions that a page holds
 RENEW_AFTER = 18.0  # seconds since a question was leased or renewed
@@ -72,12 +76,13 @@ class Browser:
         if body is not None:
             lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
         writer.write("\r\n".join([*lines, "", ""]).encode() + content)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-        if "set-cookie" in headers:
-            self._cookie = headers["set-cookie"].partition(";")[0]
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not self._cookie and (cookie := _COOKIE.search(head)):
+            self._cookie = cookie[1].decode()
+        length = _LENGTH.search(head)
+        content = await reader.readexactly(int(length[1])) if length else b""
         self.tally.requests += 1
-        return int(head[0].split()[1]), await reader.readexactly(int(headers.get("content-length", "0")))
+        return int(head.split(maxsplit=2)[1]), content
 
 
 @dataclass

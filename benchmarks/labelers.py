@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -145,6 +146,8 @@ def measure(labelers: int, seconds: float, pace: float, *, kill: bool) -> dict[s
             tickets = open_tickets("bench", config.secrets_file)
             page = Page(config, Path(folder) / "page.json", store.url)
             page.start()
+            gc.collect()
+            gc.freeze()  # the crowd shares a process: while it looked for garbage, everybody would seem to wait
             uvloop.run(_run(config, tickets, tally, page, store, labelers, seconds, pace, kill))
             cpu = page.cpu_seconds()
             lost, doubled = audit(client, tally)

@@ -48,7 +48,7 @@ def make_app(desk: Desk) -> ASGIApp:
     )
     app.state.desk = desk
     app.state.overview = Overview(desk)
-    for part in (sessions, labeling, answering, clips, owner):
+    for part in (answering, labeling, clips, sessions, owner):  # each is looked through in turn: the busiest first
         app.include_router(part.router, prefix=API)
     add_pages(app, desk.config.pages)
     answer_errors(app)

@@ -14,7 +14,7 @@ from contracts.encoding import canonical_json
 from contracts.label import Choice
 from labeling_gateway.store import StoreError
 from labeling_gateway.web.desk import Desk
-from labeling_gateway.web.models import Curves, RunView
+from labeling_gateway.web.owner_models import Curves, RunView
 from labeling_gateway.web.tally import Entry
 from reward_service.client import RewardClient, RewardRequestError, RewardServiceUnavailable
 

@@ -20,7 +20,9 @@ from labeling_gateway.web.callers import Desked, Owner
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
 from labeling_gateway.web.links import label_link, noted
-from labeling_gateway.web.models import (
+from labeling_gateway.web.models import Offset, RaterName
+from labeling_gateway.web.overview import Overview
+from labeling_gateway.web.owner_models import (
     Budget,
     ControlView,
     InvitationRequest,
@@ -29,16 +31,13 @@ from labeling_gateway.web.models import (
     Labels,
     LabelView,
     NewInvitation,
-    Offset,
     Pause,
     PolicyView,
-    RaterName,
     Raters,
     RaterView,
     RunView,
     Withdrawn,
 )
-from labeling_gateway.web.overview import Overview
 from labeling_gateway.web.pairs import clip_ref
 from labeling_gateway.web.refusals import refusals
 
