@@ -58,7 +58,7 @@ class DistributedSystem:
     ) -> None:
         self._supervisor = Supervisor()
         self._store = None
-        self._gateway: GatewayClient | None = None
+        self.gateway: GatewayClient | None = None  # to the run's questions and labels, where it has any
         self._reward: RewardClient | None = None
         self._pool: ActorPool | None = None
         self._config = config
@@ -80,8 +80,8 @@ class DistributedSystem:
             self._pool = self.source = ActorPool(specs, services)
             self._pool.wait_ready()
             self._supervisor.wait_up()
-            if self.page is not None and self._gateway is not None:
-                self._notices = let_in(self.page, self._gateway, config.labels)
+            if self.page is not None and self.gateway is not None:
+                self._notices = let_in(self.page, self.gateway, config.labels)
             self._hear_services(self._facts)  # a resume begins with what it had
         except ActorFailed as error:
             self.stop()
@@ -94,8 +94,8 @@ class DistributedSystem:
 
     def after_update(self, progress: Progress, total_steps: int) -> None:
         now = time.monotonic()
-        if self._gateway is not None and now >= self._progress_from:
-            self._gateway.report_progress(progress.env_steps, total_steps)
+        if self.gateway is not None and now >= self._progress_from:
+            self.gateway.report_progress(progress.env_steps, total_steps)
             self._progress_from = now + _PROGRESS_SECONDS
 
     def facts(self) -> Facts:
@@ -105,8 +105,8 @@ class DistributedSystem:
         return self._notices
 
     def report(self, fields: dict[str, Any]) -> None:
-        if self._gateway is not None and self.page is not None:  # else nobody looks
-            self._gateway.report_run(fields)
+        if self.gateway is not None and self.page is not None:  # else nobody looks
+            self.gateway.report_run(fields)
 
     def process_ids(self) -> dict[str, int]:
         """Process of every part, by name; actors are actor-0, actor-1 …"""
@@ -137,9 +137,9 @@ class DistributedSystem:
         self._store = open_store(folder)
         if self._store.embedded is not None:
             self._supervisor.adopt("label store", self._store.embedded.alive, self._store.embedded.restart)
-        self._gateway = GatewayClient(self._store.url, folder.run)
-        self._gateway.put_scene(scene)
-        self._facts.labels_imported = bring_labels(config, folder, spaces, self._gateway)
+        self.gateway = GatewayClient(self._store.url, folder.run)
+        self.gateway.put_scene(scene)
+        self._facts.labels_imported = bring_labels(config, folder, spaces, self.gateway)
         address = f"127.0.0.1:{free_port()}"
         self._reward = RewardClient(address)
         secret = {"BACKFLIP_STORE_URL": self._store.url, "OMP_NUM_THREADS": "1"}
@@ -191,12 +191,12 @@ class DistributedSystem:
 
     def _count_used(self) -> None:
         """Once nobody answers any more: this is what the run has used."""
-        if self._gateway is not None:
+        if self.gateway is not None:
             with suppress(StoreError):
-                self._facts.labels_used = self._gateway.counts().used
+                self._facts.labels_used = self.gateway.counts().used
 
     def _hear_services(self, facts: Facts) -> None:
-        gateway, reward = self._gateway, self._reward
+        gateway, reward = self.gateway, self._reward
         if gateway is None or reward is None:
             return
         trouble: dict[str, Status] = {}

@@ -17,6 +17,7 @@ from contracts.label import Choice, Label, Lease, Query
 from labeling_gateway import label_log, leasing, ownership, scripts
 from labeling_gateway.durable import Command
 from labeling_gateway.hasty import Hasty
+from labeling_gateway.leasing import Given, Taken, Turn
 from labeling_gateway.raters import RaterBook
 from labeling_gateway.replies import Answered, Control, Counts, Progress, Rater, Receipt
 from labeling_gateway.run_store import RunStore
@@ -99,17 +100,28 @@ class GatewayClient:
         Raises:
             LookupError: no such question.
         """
-        return leasing.answer(self._store, lease, rater, choice, seconds, flipped)
+        return leasing.answer(self._store, rater, Given(lease, choice, seconds, flipped))
 
-    def undo(self, rater: str, query_id: str, seconds: float) -> Lease:
+    def take_turns(self, turns: list[Turn], seconds: float) -> list[Taken]:
+        """Commits answers of many raters, then leases questions, all in one round trip.
+
+        A question that cannot be leased is left out and hurts no answer. A lease that a broken
+        connection swallowed ends after ``seconds``.
+        """
+        return leasing.take_turns(self._store, turns, seconds)
+
+    def undo(self, rater: str, query_id: str, seconds: float, offset: str = "") -> Lease:
         """Takes the rater's answer back and leases the question anew; a repetition gets the same lease.
 
         A first opinion no longer counts against the budget, until the question is answered again.
 
+        Args:
+            offset: of the answer that is meant, so that no newer one is taken back; "" for whichever stands.
+
         Raises:
-            LookupError: this rater has no answer to it, given in this run, that stands.
+            LookupError: this rater has no such answer to it, given in this run, that stands.
         """
-        return leasing.undo(self._store, rater, query_id, seconds)
+        return leasing.undo(self._store, rater, query_id, seconds, offset)
 
     # What the run's owner does.
 
@@ -199,6 +211,11 @@ class GatewayClient:
             raise LookupError(f"run {self.keys.run} has no clip {hash}")
         return data
 
+    def clips_data(self, hashes: list[str]) -> dict[str, bytes]:
+        """Those of these clips that there are, as they were put."""
+        found = self._session.run(*(("GET", self.keys.clip(hash)) for hash in hashes)) if hashes else []
+        return {hash: data for hash, data in zip(hashes, found, strict=True) if data is not None}
+
     def scene(self, hash: str) -> Scene:
         """Raises LookupError where no such scene was put."""
         (data,) = self._session.run(("GET", self.keys.scene(hash)))
@@ -208,20 +225,11 @@ class GatewayClient:
 
     def counts(self) -> Counts:
         """All at one moment, but for what the gateway says of itself."""
-        (open, leased, asked, first, later, imported, labels), (candidates, waiting) = self._session.run(
-            self._store.script(scripts.COUNTS), ("HMGET", self.keys.gateway, "candidates", "waiting")
-        )
-        return Counts(
-            asked=asked,
-            open=open,
-            leased=leased,
-            used=int(first or 0),
-            later=int(later or 0),
-            candidates=int(candidates or 0),
-            waiting=(waiting or b"").decode(),
-            imported=int(imported or 0),
-            labels=labels,
-        )
+        return label_log.counts(self._store)
+
+    def growth(self, after: str, limit: int) -> tuple[list[tuple[str, Label]], Counts]:
+        """`read_labels` and `counts` in one round trip."""
+        return label_log.growth(self._store, after, limit)
 
     # What brings in answers of another run.
 

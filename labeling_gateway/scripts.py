@@ -48,6 +48,18 @@ local function take_back(id, rater, offset, opinion, state, schema)
 end
 """
 
+# Opens every script that takes one answer of a rater back. ARGV: prefix, id, rater.
+_TAKING_BACK = (
+    _CLOCK
+    + _STANDING
+    + _TAKE_BACK
+    + """
+local record = ARGV[1] .. 'query:' .. ARGV[2]
+local rater = ARGV[3]
+local offset, opinion, _, state = standing(redis.call('HGET', record, 'answer:' .. rater))
+"""
+)
+
 # Expired leases go back to their own place, so that the oldest questions are answered first.
 _EXPIRE = (
     _CLOCK
@@ -189,14 +201,13 @@ whether this is a repetition, or nothing where no such query was asked."""
 # The lease goes to the rater who takes an answer back, unless the question is another's meanwhile: then
 # the rater may answer it again beside the queue. Whoever asks again gets the same lease while it lasts.
 UNDO = (
-    _CLOCK
-    + _STANDING
-    + _TAKE_BACK
+    _TAKING_BACK
     + """
-local record = ARGV[1] .. 'query:' .. ARGV[2]
-local rater = ARGV[3]
-local offset, opinion, _, state = standing(redis.call('HGET', record, 'answer:' .. rater))
 if not redis.call('HGET', record, 'seq') or not (offset or state == 'undone') then return false end
+if ARGV[6] ~= '' then
+  local named = offset or string.match(redis.call('HGET', record, 'taken:' .. rater), '^%S+')
+  if named ~= ARGV[6] then return false end
+end
 if offset then
   take_back(ARGV[2], rater, offset, opinion, 'undone', ARGV[5])
 else
@@ -223,21 +234,17 @@ redis.call('ZADD', KEYS[2], until_then, ARGV[2])
 return {body, fence, until_then}
 """
 )
-"""ARGV: prefix, id, rater, seconds, schema. Returns body, fence and deadline of the rater's lease, or
-nothing where the rater has no answer that stands."""
+"""ARGV: prefix, id, rater, seconds, schema, offset of the answer or ''. Returns body, fence and deadline of
+the rater's lease, or nothing where the rater has no such answer, or has given another since."""
 
 WITHDRAW = (
-    _CLOCK
-    + _STANDING
-    + _TAKE_BACK
+    _TAKING_BACK
     + """
-local record = ARGV[1] .. 'query:' .. ARGV[2]
-local offset, opinion = standing(redis.call('HGET', record, 'answer:' .. ARGV[3]))
 if not offset then
   redis.call('HINCRBY', record, 'repeats', 1)
   return 0
 end
-take_back(ARGV[2], ARGV[3], offset, opinion, 'withdrawn', ARGV[4])
+take_back(ARGV[2], rater, offset, opinion, 'withdrawn', ARGV[4])
 if opinion == 'first' then
   redis.call('ZADD', KEYS[1], redis.call('HGET', record, 'seq'), ARGV[2])
 end

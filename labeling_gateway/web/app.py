@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from labeling_gateway.web import clips, labeling, owner, sessions
+from labeling_gateway.web import answering, clips, labeling, owner, sessions
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import answer_errors, refusal
 from labeling_gateway.web.guard import Guard
@@ -48,7 +48,7 @@ def make_app(desk: Desk) -> ASGIApp:
     )
     app.state.desk = desk
     app.state.overview = Overview(desk)
-    for part in (sessions, labeling, clips, owner):
+    for part in (answering, labeling, clips, sessions, owner):  # each is looked through in turn: the busiest first
         app.include_router(part.router, prefix=API)
     add_pages(app, desk.config.pages)
     answer_errors(app)

@@ -1,9 +1,12 @@
-"""The API's nouns as JSON. Names that go out are stable: other pages are built on them."""
+"""The API's nouns as JSON: a labeler's, and what draws a clip.
+
+Names that go out are stable: other pages are built on them.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +20,7 @@ Fence = Annotated[
         examples=["1-" + "0" * 32],
     ),
 ]
+Offset = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,18}-[0-9]{1,19})?$")]  # in 64 bits, and not 0
 RaterName = Annotated[str, Field(pattern=r"^\w[\w .@-]{0,63}$", examples=["rater-1"])]
 
 
@@ -69,6 +73,13 @@ class ClipRef(BaseModel):
     draw: Literal["poses", "video"] = Field(description="What there is to draw it from; video.mp4 always works.")
 
 
+class ShownClip(ClipRef):
+    poses: str | None = Field(
+        default=None,
+        description="Where asked for and `draw` is `poses`: what `GET clips/{clip}/poses` answers, in base64.",
+    )
+
+
 class Pair(BaseModel):
     """A question, held until the deadline; which clip is left is decided here and kept with the answer."""
 
@@ -77,12 +88,13 @@ class Pair(BaseModel):
     deadline: float = Field(description="Seconds since the epoch, by the gateway's clock.")
     seconds_left: float
     question: str
-    left: ClipRef
-    right: ClipRef
+    left: ShownClip
+    right: ShownClip
 
 
 class LeaseRequest(Asked):
     count: int = Field(default=1, ge=1, le=5)
+    poses: bool = Field(default=False, description="Whether pairs bring along the poses that draw their clips.")
 
 
 class Pairs(BaseModel):
@@ -110,6 +122,8 @@ class Answer(Asked):
     fence: Fence
     choice: ShownChoice = Field(strict=False)
     seconds: float = Field(ge=0, le=86_400, allow_inf_nan=False, description="From showing to answer.")
+    next: int = Field(default=0, ge=0, le=5, description="How many further questions to lease in the same call.")
+    poses: bool = Field(default=False, description="Whether those bring along the poses that draw their clips.")
 
 
 class Saved(BaseModel):
@@ -120,10 +134,17 @@ class Saved(BaseModel):
     repeated: bool = Field(description="This rater had answered before, and that answer stands.")
     mine: int
     used: int
+    next: list[Pair] = Field(
+        default_factory=list,
+        description="The questions leased in the same call, fewer than asked for where there are no more.",
+    )
 
 
 class UndoRequest(Asked):
     query: QueryId
+    offset: Offset = Field(
+        default="", description="Of the answer that is meant: a newer one, given elsewhere, then stands."
+    )
 
 
 class Camera(BaseModel):
@@ -171,115 +192,3 @@ class SceneView(BaseModel):
     bodies: list[Body]
     geoms: list[Geom]
     meshes: list[Mesh]
-
-
-class Pause(Asked):
-    paused: bool
-
-
-class Budget(Asked):
-    budget: int = Field(ge=0, le=1_000_000)
-
-
-class ControlView(BaseModel):
-    paused: bool
-    budget: int
-
-
-class LabelView(BaseModel):
-    offset: str
-    query: str
-    rater: str
-    choice: Literal["left", "right", "equal", "cant_tell", "withdrawn"]
-    opinion: Literal["first", "later", "imported"]
-    standing: bool = Field(description="No later label takes its place.")
-    answered_at: float
-    seconds: float
-    left: ClipRef = Field(description="As the rater saw it.")
-    right: ClipRef
-
-
-class Labels(BaseModel):
-    labels: list[LabelView] = Field(description="Newest first.")
-    before: str = Field(description="Give this to get older ones; empty where there are none.")
-
-
-class RaterView(BaseModel):
-    name: str
-    standing: int
-    withdrawn: int
-    last_answer_at: float | None
-    median_seconds: float | None
-    agreement: float | None = Field(description="Share of questions answered alike by others.")
-
-
-class Raters(BaseModel):
-    raters: list[RaterView]
-
-
-class Withdrawn(BaseModel):
-    withdrawn: int = Field(description="Answers that were taken back; their questions are asked again.")
-
-
-class InvitationRequest(Asked):
-    rater: RaterName
-    hours: float = Field(gt=0, le=24 * 365, allow_inf_nan=False)
-
-
-class InvitationView(BaseModel):
-    id: str
-    rater: str
-    created_at: float
-    expires_at: float
-    revoked: bool
-
-
-class NewInvitation(InvitationView):
-    link: str = Field(description="Opens the labeling page; shown this once.")
-
-
-class Invitations(BaseModel):
-    invitations: list[InvitationView]
-
-
-class PolicyView(BaseModel):
-    clip: ClipRef
-    reward: list[float] = Field(description="Predicted, of each step; empty where no reward service answers.")
-    policy_version: int
-    reward_version: int
-
-
-class Curves(BaseModel):
-    """Equally long; None where nothing was known yet."""
-
-    env_steps: list[int]
-    wall_seconds: list[float]
-    labels_used: list[int]
-    true_return: list[float | None]
-    predicted_return: list[float | None]
-    accuracy: list[float | None]
-
-
-class RunView(BaseModel):
-    run: str
-    task: str
-    question: str
-    report: dict[str, Any] | None = Field(description="What the run last said of itself; None where none is training.")
-    reported_at: float | None
-    curves: Curves
-    doing: dict[str, str] = Field(description="What each part does or waits for.")
-    held_up: list[str] = Field(description="Those parts that wait for something that should not let them wait.")
-    asked: int
-    open: int
-    leased: int
-    used: int
-    later: int
-    candidates: int
-    waiting: str
-    paused: bool
-    budget: int
-    answers_per_minute: float
-    agreement: float | None = Field(description="Share of the newest answers that the model would give too.")
-    agreement_of: int = Field(description="How many answers that is measured on.")
-    held_out_accuracy: float | None
-    newest: str = Field(description="Offset of the newest label: where it changes, there are new labels to fetch.")

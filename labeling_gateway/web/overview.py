@@ -14,7 +14,7 @@ from contracts.encoding import canonical_json
 from contracts.label import Choice
 from labeling_gateway.store import StoreError
 from labeling_gateway.web.desk import Desk
-from labeling_gateway.web.models import Curves, RunView
+from labeling_gateway.web.owner_models import Curves, RunView
 from labeling_gateway.web.tally import Entry
 from reward_service.client import RewardClient, RewardRequestError, RewardServiceUnavailable
 
@@ -147,5 +147,5 @@ class Overview:
         return round(sum(agrees) / len(agrees), 3), len(agrees)
 
     def _clips(self, entry: Entry) -> tuple[Clip, Clip]:
-        query = self._desk.query(entry.label.query)
+        query = self._desk.read_query(entry.label.query)
         return self._desk.clip(query.clip_a), self._desk.clip(query.clip_b)

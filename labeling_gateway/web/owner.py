@@ -19,9 +19,10 @@ from labeling_gateway.replies import Answered
 from labeling_gateway.web.callers import Desked, Owner
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
-from labeling_gateway.web.labeling import clip_ref
 from labeling_gateway.web.links import label_link, noted
-from labeling_gateway.web.models import (
+from labeling_gateway.web.models import Offset, RaterName
+from labeling_gateway.web.overview import Overview
+from labeling_gateway.web.owner_models import (
     Budget,
     ControlView,
     InvitationRequest,
@@ -32,13 +33,12 @@ from labeling_gateway.web.models import (
     NewInvitation,
     Pause,
     PolicyView,
-    RaterName,
     Raters,
     RaterView,
     RunView,
     Withdrawn,
 )
-from labeling_gateway.web.overview import Overview
+from labeling_gateway.web.pairs import clip_ref
 from labeling_gateway.web.refusals import refusals
 
 router = APIRouter(tags=["owner"])
@@ -98,7 +98,7 @@ async def labels(
     session: Owner,
     desk: Desked,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    before: Annotated[str, Query(pattern=r"^([0-9]{1,20}-[0-9]{1,20})?$")] = "",
+    before: Annotated[Offset, Query()] = "",
 ) -> Labels:
     """The log, newest first, with what was shown."""
 

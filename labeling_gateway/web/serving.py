@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import resource
 import socket
+import sys
 from contextlib import suppress
 
 import uvicorn
@@ -20,6 +22,7 @@ logger = logging.getLogger("backflip.labeling_page")
 
 _HEADER_BYTES = 32 * 1024
 _BACKLOG = 2048
+_SWITCH_SECONDS = 0.001  # a thread whose store has answered gets its turn soon, though requests keep coming
 _GRACE_SECONDS = 3  # that open requests get at the end
 
 
@@ -53,6 +56,8 @@ def serve(config: WebConfig, url: str) -> None:
             ssl_keyfile=config.tls_key or None,
         )
     )
+    _collect_rarely()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     logger.info("labeling page of run %s on %s", config.run, config.address)
     server.run(sockets=[listening])
 
@@ -69,6 +74,17 @@ def _listen(config: WebConfig) -> socket.socket:
         listening.close()
         raise OSError(f"cannot listen on {config.address}: {error.strerror}; choose another labels.address") from None
     return listening
+
+
+def _collect_rarely() -> None:
+    """Looking through everything for garbage takes a tenth of a second, in which a thousand labelers wait.
+
+    What is there by now stays, and what is made later is mostly kept for good as well or is no part of a cycle. So
+    only what is young is looked through, and all of it once in a long while.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 5, 1000)
 
 
 def _allow_connections(count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
@@ -22,10 +23,11 @@ class Entry:
 
 
 class Tally:
-    """Follows the log; one thread at a time may call `catch_up`, anybody may read."""
+    """Follows the log. Thread-safe."""
 
     def __init__(self, client: GatewayClient) -> None:
         self._client = client
+        self._reading = threading.Lock()
         self._standing: dict[str, Entry] = {}  # by offset, in log order
         self._times: dict[str, list[float]] = defaultdict(list)  # of each rater's answers, in log order
         self._mine: dict[str, int] = defaultdict(int)
@@ -35,12 +37,13 @@ class Tally:
 
     def catch_up(self) -> None:
         """Raises StoreUnreachable; what was read until then counts."""
-        page = self._client.read_labels(self.newest, _PAGE)
-        while page:
-            for offset, label in page:
-                self._take(Entry(offset, label))
-            page = self._client.read_labels(self.newest, _PAGE) if len(page) == _PAGE else []
-        self.counts = self._client.counts()
+        with self._reading:
+            while True:
+                page, self.counts = self._client.growth(self.newest, _PAGE)
+                for offset, label in page:
+                    self._take(Entry(offset, label))
+                if len(page) < _PAGE:
+                    return
 
     def mine(self, rater: str) -> int:
         """Answers of this rater that stand."""
