@@ -21,7 +21,7 @@ Fence = Annotated[
     ),
 ]
 Offset = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,18}-[0-9]{1,19})?$")]  # in 64 bits, and not 0
-RaterName = Annotated[str, Field(pattern=r"^\w[\w .@-]{0,63}$", examples=["rater-1"])]
+RaterName = Annotated[str, Field(pattern=r"^[\p{L}\p{N}_][\p{L}\p{N}_ .@-]{0,63}$", examples=["rater-1"])]
 
 
 class Asked(BaseModel):
