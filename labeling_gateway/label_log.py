@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.label import SCHEMA, Choice, Label, Opinion, Query
+from contracts.label import READABLE, Choice, Label, Opinion, Query
 from labeling_gateway.durable import Command
 from labeling_gateway.replies import Answered
 from labeling_gateway.run_store import RunStore
@@ -32,8 +32,9 @@ def history(store: RunStore, limit: int, before: str) -> list[Answered]:
 
 def _label(entry: dict[bytes, bytes]) -> Label:
     fields = {name.decode(): value.decode() for name, value in entry.items()}
-    if fields["schema"] != str(SCHEMA):
-        raise ValueError(f"expected a label of schema {SCHEMA}, found schema {fields['schema']}")
+    if fields["schema"] not in [str(schema) for schema in READABLE]:
+        readable = " or ".join(map(str, READABLE))
+        raise ValueError(f"expected a label of schema {readable}, found schema {fields['schema']}")
     return Label(
         query=fields["query"],
         rater=fields["rater"],

@@ -116,7 +116,7 @@ class Saved(BaseModel):
     """The answer is on disk."""
 
     offset: str = Field(description="Its place in the label log.")
-    opinion: Literal["first", "later", "imported"]
+    opinion: Literal["first", "later", "imported", "gold", "repeat"]
     repeated: bool = Field(description="This rater had answered before, and that answer stands.")
     mine: int
     used: int
@@ -191,7 +191,7 @@ class LabelView(BaseModel):
     query: str
     rater: str
     choice: Literal["left", "right", "equal", "cant_tell", "withdrawn"]
-    opinion: Literal["first", "later", "imported"]
+    opinion: Literal["first", "later", "imported", "gold", "repeat"]
     standing: bool = Field(description="No later label takes its place.")
     answered_at: float
     seconds: float

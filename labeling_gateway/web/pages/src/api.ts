@@ -29,7 +29,7 @@ export interface Answer {
 
 export interface Saved {
   offset: string;
-  opinion: "first" | "later";
+  opinion: "first" | "later" | "imported" | "gold" | "repeat";
   repeated: boolean;
   mine: number;
   used: number;

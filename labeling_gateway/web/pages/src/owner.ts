@@ -40,7 +40,7 @@ export interface LabelView {
   query: string;
   rater: string;
   choice: "left" | "right" | "equal" | "cant_tell" | "withdrawn";
-  opinion: "first" | "later";
+  opinion: "first" | "later" | "imported" | "gold" | "repeat";
   standing: boolean;
   answered_at: number;
   seconds: number;
