@@ -147,7 +147,9 @@ def label_parts(config: TrainConfig, counts: Counts, fitted: int, version: int) 
         parts["teacher"] = Status("answering" if counts.open + counts.leased else "waiting for questions")
     if config.labels.source == "web":
         unanswered = counts.open + counts.leased
-        parts["people"] = Status(f"{unanswered} questions wait for their answers" if unanswered else "no question open")
+        waits = [f"{unanswered} questions wait for their answers"] if unanswered else []
+        waits += [f"{counts.wanting} for further raters"] if counts.wanting else []
+        parts["people"] = Status(", ".join(waits) or "no question open")
     fresh = counts.labels - fitted
     if version == UNFITTED:
         needed = reward_config(config).first_fit

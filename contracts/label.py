@@ -95,6 +95,7 @@ class Lease:
     query: Query
     fence: int
     deadline: float  # seconds since the epoch, by the gateway's clock
+    flipped: bool | None = None  # whether clip b must be shown on the left; None where either will do
 
 
 def is_held_out(query: str) -> bool:

@@ -19,14 +19,17 @@ def history(store: RunStore, limit: int, before: str) -> list[Answered]:
     (reply,) = store.session.run(("XREVRANGE", store.keys.labels, end, "-", "COUNT", limit))
     entries = [(entry[0].decode(), _label(entry[1])) for entry in reply]
     commands: list[Command] = [
-        ("HMGET", store.keys.query(label.query), "body", f"answer:{label.rater}") for _, label in entries
+        ("HMGET", store.keys.query(label.query), "body", f"answer:{label.rater}", f"repeat:{label.rater}")
+        for _, label in entries
     ]
     found: list[Answered] = []
-    for (offset, label), (body, newest) in zip(entries, store.session.run(*commands), strict=True):
+    for (offset, label), (body, *newest) in zip(entries, store.session.run(*commands), strict=True):
         if body is None:
             raise LookupError(f"run {store.keys.run} has no question {label.query}, which label {offset} names")
-        standing = label.choice is not Choice.WITHDRAWN and newest.decode().split()[0] == offset
-        found.append(Answered(offset, label, Query.from_bytes(body), standing))
+        stands = label.choice is not Choice.WITHDRAWN and offset.encode() in [
+            said.split()[0] for said in newest if said
+        ]
+        found.append(Answered(offset, label, Query.from_bytes(body), stands))
     return found
 
 

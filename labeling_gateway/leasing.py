@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from contracts.label import SCHEMA, Choice, Lease, Opinion, Query
-from labeling_gateway import scripts
+from labeling_gateway import answer_scripts, queue_scripts
 from labeling_gateway.replies import Receipt
 from labeling_gateway.run_store import RunStore
 
+REPEAT_AFTER = 20
+"""Answers between one and its repeat, where the rater gave twice as many: by then the first is hardly remembered."""
 
-def lease(store: RunStore, rater: str, seconds: float) -> Lease | None:
+
+def lease(store: RunStore, rater: str, seconds: float, draw: Callable[[], float]) -> Lease | None:
     _require_lease(rater, seconds)
-    (reply,) = store.session.run(store.script(scripts.LEASE, rater, seconds))
+    command = store.script(queue_scripts.LEASE, rater, seconds, draw(), draw(), REPEAT_AFTER)
+    (reply,) = store.session.run(command)
     return None if reply is None else _lease(reply)
 
 
 def renew(store: RunStore, held: Lease, rater: str, seconds: float) -> Lease | None:
     _require_lease(rater, seconds)
-    (deadline,) = store.session.run(store.script(scripts.RENEW, held.query.id, held.fence, rater, seconds))
+    (deadline,) = store.session.run(store.script(queue_scripts.RENEW, held.query.id, held.fence, rater, seconds))
     return None if deadline is None else Lease(held.query, held.fence, float(deadline))
 
 
-def release(store: RunStore, held: Lease) -> bool:
-    (reply,) = store.session.run(store.script(scripts.RELEASE, held.query.id, held.fence))
+def release(store: RunStore, held: Lease, rater: str) -> bool:
+    (reply,) = store.session.run(store.script(queue_scripts.RELEASE, held.query.id, held.fence, rater))
     return bool(reply)
 
 
@@ -30,7 +36,7 @@ def answer(store: RunStore, held: Lease, rater: str, choice: Choice, seconds: fl
     if chosen is Choice.WITHDRAWN:
         raise ValueError("withdrawn is no answer; an answer is taken back by undo or withdraw")
     command = store.script(
-        scripts.ANSWER,
+        answer_scripts.ANSWER,
         held.query.id,
         rater,
         chosen.value,
@@ -42,19 +48,23 @@ def answer(store: RunStore, held: Lease, rater: str, choice: Choice, seconds: fl
     (reply,) = store.session.commit(command)
     if reply is None:
         raise LookupError(f"run {store.keys.run} has no question {held.query.id}")
+    if isinstance(reply, bytes):
+        raise ValueError(f"answered after {seconds:.1f} s; look at both clips for {float(reply):g} s at least")
     return Receipt(offset=reply[0].decode(), opinion=Opinion(reply[1].decode()), repeated=bool(reply[2]))
 
 
 def undo(store: RunStore, rater: str, query_id: str, seconds: float) -> Lease:
     _require_lease(rater, seconds)
-    (reply,) = store.session.commit(store.script(scripts.UNDO, query_id, rater, seconds, SCHEMA))
+    (reply,) = store.session.commit(store.script(answer_scripts.UNDO, query_id, rater, seconds, SCHEMA))
     if reply is None:
         raise LookupError(f"run {store.keys.run} has no answer of {rater} to {query_id} that stands")
     return _lease(reply)
 
 
 def _lease(reply: list[bytes]) -> Lease:
-    return Lease(query=Query.from_bytes(reply[0]), fence=int(reply[1]), deadline=float(reply[2]))
+    body, fence, deadline, side = reply
+    flipped = None if side == b"-" else side == b"1"
+    return Lease(Query.from_bytes(body), int(fence), float(deadline), flipped)
 
 
 def _require_lease(rater: str, seconds: float) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from contracts.clip import Clip
-from contracts.label import Choice, Lease
+from contracts.label import Choice, Lease, Opinion
 from contracts.label import Query as Question
 from labeling_gateway.rendering.geometry import prepare
 from labeling_gateway.web.callers import Caller, Desked
@@ -53,6 +53,8 @@ async def task(session: Caller, desk: Desked) -> Task:
         mine_per_hour=round(desk.tally.per_hour(session.rater), 1),
         waiting=desk.waiting(),
         paused=control.paused,
+        paused_reason=(await desk.call(desk.client.paused_raters)).get(session.rater),
+        minimum_seconds=control.checks.minimum_seconds,
     )
 
 
@@ -60,8 +62,9 @@ async def task(session: Caller, desk: Desked) -> Task:
 async def lease(body: LeaseRequest, session: Caller, desk: Desked) -> Pairs:
     """The oldest open questions, held for this rater for a minute; renew them while they are looked at.
 
-    A rater holds five at most; where that many are held, those not renewed for a while are given back first.
-    Fewer than asked for, or none, come back where there are no more.
+    Some may be asked to see how good the rater is; nothing tells them apart. A rater holds five at most; where
+    that many are held, those not renewed for a while are given back first. Fewer than asked for, or none, come
+    back where there are no more, or the rater is paused.
     """
 
     def take() -> list[Pair]:
@@ -102,7 +105,7 @@ async def release(
 ) -> None:
     """Gives a question back unanswered; one that had ended already is let go all the same."""
     held = await _held(desk, query, fence, session.rater)
-    await desk.call(desk.client.release, held)
+    await desk.call(desk.client.release, held, session.rater)
     desk.holdings.let_go(session.rater, query)
 
 
@@ -113,14 +116,17 @@ async def answer(body: Answer, session: Caller, desk: Desked) -> Saved:
     A late answer, to a question that was given to another meanwhile, is kept as a later opinion.
     """
     held = await _held(desk, body.query, body.fence, session.rater)
-    flipped = desk.tickets.flipped(body.query, held.fence, session.rater)
+    flipped = bool(held.flipped)
     choice = _choice(body.choice, flipped=flipped)
-    receipt = await desk.call(desk.client.answer, held, session.rater, choice, body.seconds, flipped)
+    try:
+        receipt = await desk.call(desk.client.answer, held, session.rater, choice, body.seconds, flipped)
+    except ValueError as hasty:
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"seconds: {hasty}") from None
     desk.holdings.let_go(session.rater, body.query)
     counts = await desk.caught_up()
     return Saved(
         offset=receipt.offset,
-        opinion=receipt.opinion.value,
+        opinion="first" if receipt.opinion is Opinion.FIRST else "later",
         repeated=receipt.repeated,
         mine=desk.tally.mine(session.rater),
         used=counts.used,
@@ -156,11 +162,12 @@ def _hold(desk: Desk, held: Lease, rater: str) -> Pair:
     desk.holdings.hold(rater, held)
     query = held.query
     left, right = (clip_ref(desk, hash, desk.clip(hash)) for hash in (query.clip_a, query.clip_b))
-    if desk.tickets.flipped(query.id, held.fence, rater):
+    flipped = desk.tickets.flipped(query.id, held.fence, rater) if held.flipped is None else held.flipped
+    if flipped:
         left, right = right, left
     return Pair(
         query=query.id,
-        fence=desk.tickets.seal_fence(query.id, held.fence, rater),
+        fence=desk.tickets.seal_fence(query.id, held.fence, rater, flipped=flipped),
         deadline=held.deadline,
         seconds_left=held.deadline - time.time(),
         question=desk.scene(query.scene).question,
@@ -172,14 +179,14 @@ def _hold(desk: Desk, held: Lease, rater: str) -> Pair:
 async def _held(desk: Desk, query: str, sealed: str, rater: str) -> Lease:
     """The lease that a labeler names, which may have ended. Raises Refusal where it was never theirs."""
     try:
-        fence = desk.tickets.open_fence(query, sealed, rater)
+        fence, flipped = desk.tickets.open_fence(query, sealed, rater)
     except Refused as refused:
         raise Refusal(HTTPStatus.CONFLICT, str(refused)) from None
     try:
         found: Question = await desk.call(desk.query, query)
     except LookupError:
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no question {query}") from None
-    return Lease(found, fence, deadline=0.0)
+    return Lease(found, fence, deadline=0.0, flipped=flipped)
 
 
 def _make_room(desk: Desk, rater: str) -> bool:
@@ -187,7 +194,7 @@ def _make_room(desk: Desk, rater: str) -> bool:
     forgotten = desk.holdings.forgotten(rater)
     if forgotten is None:
         return False
-    desk.client.release(forgotten)
+    desk.client.release(forgotten, rater)
     desk.holdings.let_go(rater, forgotten.query.id)
     return desk.holdings.reserve(rater)
 

@@ -59,6 +59,8 @@ class Task(BaseModel):
     mine_per_hour: float
     waiting: str = Field(description="What new questions wait for; empty where they wait for nothing.")
     paused: bool = Field(description="The owner has paused asking.")
+    paused_reason: str | None = Field(description="Why this rater is given no questions; null where they are.")
+    minimum_seconds: float = Field(description="How long each question must be looked at before it is answered.")
 
 
 class ClipRef(BaseModel):
@@ -116,7 +118,7 @@ class Saved(BaseModel):
     """The answer is on disk."""
 
     offset: str = Field(description="Its place in the label log.")
-    opinion: Literal["first", "later", "imported", "gold", "repeat"]
+    opinion: Literal["first", "later"] = Field(description="Whether the budget counts it.")
     repeated: bool = Field(description="This rater had answered before, and that answer stands.")
     mine: int
     used: int
@@ -195,6 +197,7 @@ class LabelView(BaseModel):
     standing: bool = Field(description="No later label takes its place.")
     answered_at: float
     seconds: float
+    flipped: bool = Field(description="Clip b was shown on the left.")
     left: ClipRef = Field(description="As the rater saw it.")
     right: ClipRef
 
@@ -211,10 +214,38 @@ class RaterView(BaseModel):
     last_answer_at: float | None
     median_seconds: float | None
     agreement: float | None = Field(description="Share of questions answered alike by others.")
+    gold_right: float | None = Field(description="Share of answers to gold questions that were right.")
+    golds: int = Field(description="How many gold questions that is measured on.")
+    self_consistency: float | None = Field(description="Share of repeats answered as before, the sides swapped.")
+    repeats: int = Field(description="How many repeats that is measured on.")
+    left_share: float | None = Field(description="Share of answers naming a clip that name the left one.")
+    left_p: float | None = Field(description="How likely a share this far from one half is by chance (binomial test).")
+    paused_reason: str | None = Field(description="Why this rater is given no questions; null where they are.")
 
 
 class Raters(BaseModel):
     raters: list[RaterView]
+
+
+class RaterPause(Asked):
+    """A reason where the rater is paused, which they are told; none where they go on."""
+
+    paused: bool
+    reason: Annotated[str, Field(max_length=200)] = "paused by the owner"
+
+
+class PausedRaters(BaseModel):
+    paused: dict[str, str] = Field(description="Why each is paused, by name.")
+
+
+class Gold(Asked):
+    """Clips by their names in the log, wherever they were shown: `LabelView.flipped` says which was left."""
+
+    choice: Literal["a", "b"]
+
+
+class Golds(BaseModel):
+    golds: dict[str, Literal["a", "b"]] = Field(description="The right answer by question.")
 
 
 class Withdrawn(BaseModel):

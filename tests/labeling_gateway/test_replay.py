@@ -63,7 +63,7 @@ def test_superseded_labels_are_in_the_log_but_not_in_the_data_set(client: Gatewa
     other = client.lease("bob", 60)
     assert other is not None
     client.answer(old, "ann", Choice.A, 9)
-    client.release(other)
+    client.release(other, "bob")
     answer_all(client)
     assert len(list(replay(client))) == 3
     assert exported(client)[0] == 2
