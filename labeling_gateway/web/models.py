@@ -231,7 +231,7 @@ class RaterPause(Asked):
     """A reason where the rater is paused, which they are told; none where they go on."""
 
     paused: bool
-    reason: Annotated[str, Field(max_length=200)] = "paused by the owner"
+    reason: Annotated[str, Field(min_length=1, max_length=200)] = "paused by the owner"
 
 
 class PausedRaters(BaseModel):

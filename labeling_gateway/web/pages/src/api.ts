@@ -29,7 +29,7 @@ export interface Answer {
 
 export interface Saved {
   offset: string;
-  opinion: "first" | "later" | "imported" | "gold" | "repeat";
+  opinion: "first" | "later";
   repeated: boolean;
   mine: number;
   used: number;
@@ -53,6 +53,8 @@ export interface Task {
   mine_per_hour: number;
   waiting: string;
   paused: boolean;
+  paused_reason: string | null; // why this rater is given nothing
+  minimum_seconds: number; // that a question must be looked at
 }
 
 export interface Geom {

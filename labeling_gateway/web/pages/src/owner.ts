@@ -55,6 +55,13 @@ export interface RaterView {
   last_answer_at: number | null;
   median_seconds: number | null;
   agreement: number | null;
+  gold_right: number | null;
+  golds: number;
+  self_consistency: number | null;
+  repeats: number;
+  left_share: number | null;
+  left_p: number | null; // of a share this far from one half by chance
+  paused_reason: string | null;
 }
 
 export interface InvitationView {
