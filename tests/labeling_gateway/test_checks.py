@@ -74,6 +74,7 @@ def test_a_gold_question_that_is_open_is_not_asked_twice_either(client: GatewayC
     assert answer(client, "bob", lease(client, "bob")) is Opinion.GOLD
     client.set_checks(Checks())
     assert lease(client, "bob").query == other, "though the gold one is open and older"
+    assert client.lease("bob", 60) is None, "also where nothing else is open"
     held = lease(client, "ann")
     assert (held.query, answer(client, "ann", held)) == (gold, Opinion.FIRST)
     assert client.lease("bob", 60) is None
@@ -165,6 +166,12 @@ def test_a_repeat_taken_back_is_shown_again_the_same_way(client: GatewayClient) 
     assert client.withdraw("ann") == 3
     assert client.answer(again, "ann", Choice.B, 1).repeated
     assert client.counts().open == 3
+    client.set_checks(Checks())
+    for _ in range(3):
+        answer(client, "ann", lease(client))
+    ask(client, 1)
+    client.set_checks(ALWAYS_REPEAT)
+    assert lease(client).flipped is None, "nor is it repeated once more where the question was asked anew"
 
 
 def test_a_late_repeat_is_kept(client: GatewayClient) -> None:
