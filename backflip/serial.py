@@ -63,7 +63,9 @@ class SerialSystem:
         imported = bring_labels(config, folder, spaces, self._client)
         self._trainer = Trainer(reward_config(config), self._client, self._model, config.seed)
         gateway_config = GatewayConfig(run=folder.run, reward_address="", seed=config.seed, labels=config.labels)
-        self._gateway = Gateway(gateway_config, self._client, self._member_reward)
+        self._gateway = Gateway(
+            gateway_config, self._client, self._member_reward, lambda: self._trainer.status.rater_errors
+        )
         scripted = config.labels.source == "scripted"
         self._teachers = Crowd(self._client, config.labels, config.seed) if scripted else None
         self._workers.extend(Worker(spec, self._reward, self._gateway.offer) for spec in specs)
@@ -99,7 +101,7 @@ class SerialSystem:
             labels_imported=counts.imported,
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
-            parts=label_parts(self._config, counts, report.answers, report.version),
+            parts=label_parts(self._config, counts, report.answers, report.version, self._client.paused_raters()),
         )
 
     def facts(self) -> Facts:

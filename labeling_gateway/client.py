@@ -167,6 +167,10 @@ class GatewayClient:
         """From now on this rater is given nothing, and is told the reason; what they hold they may answer."""
         ownership.pause_rater(self._store, rater, reason)
 
+    def pause_rater_once(self, rater: str, reason: str) -> bool:
+        """As `pause_rater`; False, and nothing is changed, where this rater was ever paused before."""
+        return ownership.pause_rater_once(self._store, rater, reason)
+
     def resume_rater(self, rater: str) -> None:
         ownership.resume_rater(self._store, rater)
 

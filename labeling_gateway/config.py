@@ -101,6 +101,9 @@ class LabelsConfig:
     minimum_seconds: float = 0.0
     """Least time from showing a question to its answer; what is answered sooner is refused."""
 
+    pause_error: float = 0.4
+    """Estimated share of wrong answers above which a rater is paused until the owner resumes them; 1 pauses nobody."""
+
     from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """Answers to begin with, beside the budget: a label archive that `backflip export` wrote, or a run's folder."""
 
@@ -117,6 +120,8 @@ class LabelsConfig:
         for name in ("uniform_share", "upfront", "teacher_mistakes", "overlap", "gold_share", "repeat_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"labels.{name.replace('_', '-')} must be from 0 to 1, not {getattr(self, name)}")
+        if not 0 < self.pause_error <= 1:
+            raise ValueError(f"labels.pause-error must be above 0 and at most 1, not {self.pause_error}")
         if not 0 < self.ask_until <= 1:
             raise ValueError(f"labels.ask-until must be above 0 and at most 1, not {self.ask_until}")
         if not 0 < self.ask_decay < math.inf:

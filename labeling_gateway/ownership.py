@@ -72,6 +72,11 @@ def pause_rater(store: RunStore, rater: str, reason: str) -> None:
     store.session.commit(("HSET", store.keys.paused, rater, reason))
 
 
+def pause_rater_once(store: RunStore, rater: str, reason: str) -> bool:
+    (new,) = store.session.commit(("HSETNX", store.keys.paused, rater, reason))
+    return bool(new)
+
+
 def resume_rater(store: RunStore, rater: str) -> None:
     store.session.commit(("HSET", store.keys.paused, rater, ""))
 

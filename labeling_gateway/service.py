@@ -15,6 +15,7 @@ from contracts.label import Query
 from contracts.rollout import UNFITTED
 from labeling_gateway.client import Counts, GatewayClient
 from labeling_gateway.config import GatewayConfig, LabelsConfig
+from labeling_gateway.pausing import RaterErrors, pause_careless
 from labeling_gateway.pool import Pool
 from labeling_gateway.schedule import due
 from labeling_gateway.selection import PAIRS_PER_QUESTION, choose, clip_sums, is_overlapped
@@ -47,12 +48,15 @@ class Gateway:
         NotDurable: the store cannot promise to keep labels.
     """
 
-    def __init__(self, config: GatewayConfig, client: GatewayClient, score: Score) -> None:
+    def __init__(
+        self, config: GatewayConfig, client: GatewayClient, score: Score, rater_errors: RaterErrors = lambda: None
+    ) -> None:
         client.require_durable()
         client.set_checks(config.labels.checks)
         self._config = config
         self._client = client
         self._score = score
+        self._rater_errors = rater_errors
         self._pool = Pool(name for query in client.asked() for name in (query.clip_a, query.clip_b))
         self._candidates = client.counts().candidates
         self._scoring_from = 0.0  # on the monotonic clock, after the reward service did not answer
@@ -75,12 +79,14 @@ class Gateway:
             logger.warning("dropped a candidate: %s", error)
 
     def step(self) -> int:
-        """Ends leases that are over and asks what is due; returns how many questions it asked.
+        """Ends leases that are over, pauses careless raters and asks what is due; returns how many questions it asked.
 
         Raises:
             StoreUnreachable, NotDurable: nothing is half-done; step again later.
         """
         self._client.expire_leases()
+        if errors := self._rater_errors():
+            pause_careless(self._client, errors, self._config.labels.pause_error)
         counts = self._client.counts()
         progress = self._client.progress()
         control = self._client.control()

@@ -102,6 +102,11 @@ class Comparisons:
                 break
         return self.answers - before
 
+    @property
+    def checked(self) -> bool:
+        """Whether anybody was asked a gold question, or the same one twice."""
+        return bool(self._checks)
+
     def rows(self, *, held_out: bool) -> Answers:
         """What is trained on, or what is held out, of the answers."""
         return _answers(row for row in self._rows.values() if self._held_out[row[0]] == held_out)

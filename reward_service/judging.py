@@ -15,13 +15,17 @@ from reward_service.raters import estimate
 def judge(ensemble: Ensemble | None, data: Comparisons, golds: dict[str, Choice], stride: int) -> dict[str, RaterError]:
     """The error of everybody who ever gave a usable answer, by name.
 
+    Nobody's where there is one rater, without repeats or gold answers: all errors could be the model's.
+
     Args:
         ensemble: the newest version, fitted to a part of the answers; None before there is one.
         golds: the right answer to each gold question, by the question's id.
         stride: which steps of the clips are scored.
     """
-    evidence = data.evidence(unseen_margins(ensemble, data, stride), golds)
     names = data.raters
+    if len(names) < 2 and not data.checked:
+        return {}
+    evidence = data.evidence(unseen_margins(ensemble, data, stride), golds)
     found = estimate(evidence, len(names))
     answers = np.bincount(evidence.rater, minlength=len(names))
     return {

@@ -221,6 +221,8 @@ class RaterView(BaseModel):
     left_share: float | None = Field(description="Share of answers naming a clip that name the left one.")
     left_p: float | None = Field(description="How likely a share this far from one half is by chance (binomial test).")
     paused_reason: str | None = Field(description="Why this rater is given no questions; null where they are.")
+    error: float | None = Field(description="Estimated share of answers that name the wrong clip; null where unknown.")
+    error_deviation: float | None = Field(description="Of that estimate.")
 
 
 class Raters(BaseModel):
@@ -312,5 +314,6 @@ class RunView(BaseModel):
     answers_per_minute: float
     agreement: float | None = Field(description="Share of the newest answers that the model would give too.")
     agreement_of: int = Field(description="How many answers that is measured on.")
+    alpha: float | None = Field(description="Krippendorff's alpha of raters who answered the same questions.")
     held_out_accuracy: float | None
     newest: str = Field(description="Offset of the newest label: where it changes, there are new labels to fetch.")

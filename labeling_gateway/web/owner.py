@@ -148,10 +148,15 @@ async def download(session: Owner, desk: Desked) -> Response:
 
 
 @router.get("/raters", responses=_READ)
-async def raters(session: Owner, desk: Desked) -> Raters:
-    """Who answered, how much, how fast, and how alike."""
-    found = await desk.call(desk.client.raters)
-    return Raters(raters=[RaterView(**asdict(rater)) for rater in found])
+async def raters(session: Owner, desk: Desked, overview: Watched) -> Raters:
+    """Who answered, how much, how fast, how alike, and how often wrong."""
+    found, errors = await desk.call(desk.client.raters), await overview.rater_errors()
+    views: list[RaterView] = []
+    for rater in found:
+        known = errors.get(rater.name)
+        error, deviation = (known["error"], known["deviation"]) if known and known["answers"] else (None, None)
+        views.append(RaterView(**asdict(rater), error=error, error_deviation=deviation))
+    return Raters(raters=views)
 
 
 @router.put("/raters/{rater}/paused", responses=_CHANGE)

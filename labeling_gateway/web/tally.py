@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from contracts.label import Choice, Label, Opinion
+from labeling_gateway.agreement import krippendorff_alpha
 from labeling_gateway.client import Counts, GatewayClient
 
 _PAGE = 1000
@@ -62,6 +63,15 @@ class Tally:
                 if len(found) == count:
                     break
         return found
+
+    def alpha(self) -> float | None:
+        """Krippendorff's, over the answers of different raters to the same questions; see `krippendorff_alpha`."""
+        questions: dict[str, list[Choice]] = defaultdict(list)
+        for entry in list(self._standing.values()):
+            checks = entry.label.opinion in (Opinion.GOLD, Opinion.REPEAT)
+            if not checks and entry.label.choice is not Choice.CANT_TELL:
+                questions[entry.label.query].append(entry.label.choice)
+        return krippendorff_alpha(questions.values())
 
     def _take(self, entry: Entry) -> None:
         label = entry.label

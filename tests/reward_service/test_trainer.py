@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contracts.label import Choice, is_held_out
+from contracts.label import Choice, Opinion, is_held_out
 from labeling_gateway.client import StoreError
 from reward_service.config import RewardConfig
 from reward_service.dataset import Comparisons
@@ -157,6 +157,18 @@ def test_who_answers_at_random_is_found_and_heard_less(tmp_path: Path) -> None:
     assert right[True] > right[False] + 0.05
 
 
+def test_a_rater_alone_is_judged_once_there_are_repeats(tmp_path: Path) -> None:
+    log = linear_log(20, seed=3)
+    trainer = Trainer(CONFIG, log, _model(tmp_path), seed=0)
+    assert trainer.poll()
+    assert trainer.status.rater_errors == {}, "what is wrong could be the model's"
+    for _, label in log.entries[:15]:
+        log.append(label.query, Choice.B if label.choice is Choice.A else Choice.A, opinion=Opinion.REPEAT)
+    assert trainer.poll()
+    assert trainer.status.labels == 20
+    assert trainer.status.rater_errors["rater"]["error"] > 0.3
+
+
 def test_a_model_is_judged_by_what_it_was_not_fitted_to(tmp_path: Path) -> None:
     """Fitted to answers at random, it agrees with them all the same; and nobody is taken for careful who is not."""
     model = _train(crowd_log(200, seed=0, errors=[0.5, 0.5]), tmp_path, total=200)
@@ -173,10 +185,10 @@ def test_a_model_is_judged_by_what_it_was_not_fitted_to(tmp_path: Path) -> None:
 
 def test_fits_that_know_of_no_raters_are_read(tmp_path: Path) -> None:
     """As they were logged before raters were judged."""
-    _train(linear_log(20, seed=3), tmp_path, total=20)
+    _train(crowd_log(20, seed=3, errors=[0.0, 0.0]), tmp_path, total=20)
     log = tmp_path / "fits.jsonl"
     fields = json.loads(log.read_text())
-    assert list(fields.pop("rater_errors")) == ["rater"]
+    assert list(fields.pop("rater_errors")) == ["rater-0", "rater-1"]
     log.write_text(json.dumps(fields))
     assert logged_fits(tmp_path)[0].rater_errors == {}
 

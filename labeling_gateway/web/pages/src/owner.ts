@@ -22,6 +22,7 @@ export interface RunView {
   answers_per_minute: number;
   agreement: number | null;
   agreement_of: number;
+  alpha: number | null; // Krippendorff's
   held_out_accuracy: number | null;
   newest: string;
 }
@@ -62,6 +63,8 @@ export interface RaterView {
   left_share: number | null;
   left_p: number | null; // of a share this far from one half by chance
   paused_reason: string | null;
+  error: number | null; // estimated share of answers that name the wrong clip
+  error_deviation: number | null;
 }
 
 export interface InvitationView {

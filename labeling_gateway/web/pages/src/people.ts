@@ -28,6 +28,7 @@ export async function showRaters(failed: Failed): Promise<void> {
       share(rater.gold_right, rater.golds),
       share(rater.self_consistency, rater.repeats),
       left(rater),
+      rater.error === null ? "–" : `${percent(rater.error)} ± ${percent(rater.error_deviation)}`,
       rater.median_seconds === null ? "–" : `${rater.median_seconds.toFixed(1)} s`,
       rater.last_answer_at === null ? "–" : ago(rater.last_answer_at),
       does,
