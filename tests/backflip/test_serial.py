@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,6 +112,17 @@ def test_a_crowd_answers_a_serial_run_and_is_the_same_for_a_seed(tmp_path: Path)
     for query in one.queries:
         given = [opinion for (id, _), (_, opinion) in zip(one.answers, one.raters, strict=True) if id == query.id]
         assert len(given) - given.count(Opinion.REPEAT) == query.opinions
+
+
+def test_who_says_the_opposite_is_paused_while_the_others_go_on(tmp_path: Path) -> None:
+    crowd = ("2x", "1x mistakes=1")
+    labels = replace(CONFIG.labels, budget=60, teachers=crowd, overlap=1.0, raters_per_question=3)
+    given = Counter(rater for rater, _ in run(tmp_path, steps=4000, labels=labels).raters)
+    assert given["scripted-1"] == given["scripted-2"] > 50
+    assert 20 <= given["scripted-3"] < 50
+    alike = replace(CONFIG.reward_model, rater_quality=False)
+    given = Counter(rater for rater, _ in run(tmp_path, steps=4000, labels=labels, reward_model=alike).raters)
+    assert given["scripted-3"] == given["scripted-1"] > 50, "nobody is judged"
 
 
 def test_nobody_who_answers_means_nothing_is_learnt(tmp_path: Path) -> None:
