@@ -64,21 +64,18 @@ def estimate(evidence: Evidence, raters: int) -> Errors:
     asked, answers = np.bincount(sure, minlength=bins), np.bincount(evidence.rater, minlength=raters)
     error, model = np.full(raters, PRIOR_ERROR), np.full(bins, 0.25)
     wrong = np.full(len(evidence.rater), PRIOR_ERROR)
-    # The model's error is found first, with everybody careful: from there the raters part with it only where they must.
-    for free in (False, True):
-        for _ in range(_ROUNDS):
-            before = np.concatenate([error, model])
-            by_model = np.zeros(len(evidence.margin))
-            by_model[judged] = np.where(says_a, 1, -1) * _weight(model)[sure]
-            truth = _truth(evidence, error, by_model)
-            missed = np.where(says_a, 1 - truth[judged], truth[judged])
-            found = (_MODEL_PRIOR[0] + np.bincount(sure, missed, bins)) / (sum(_MODEL_PRIOR) + asked)
-            model = np.minimum(found, _WORST)
-            wrong = np.where(evidence.says_a, 1 - truth[evidence.question], truth[evidence.question])
-            if free:
-                error = (PRIOR[0] + np.bincount(evidence.rater, wrong, raters)) / (sum(PRIOR) + answers)
-            if np.abs(np.concatenate([error, model]) - before).max() < _TOLERANCE:
-                break
+    for _ in range(_ROUNDS):
+        before = np.concatenate([error, model])
+        by_model = np.zeros(len(evidence.margin))
+        by_model[judged] = np.where(says_a, 1, -1) * _weight(model)[sure]
+        truth = _truth(evidence, error, by_model)
+        missed = np.where(says_a, 1 - truth[judged], truth[judged])
+        found = (_MODEL_PRIOR[0] + np.bincount(sure, missed, bins)) / (sum(_MODEL_PRIOR) + asked)
+        model = np.minimum(found, _WORST)
+        wrong = np.where(evidence.says_a, 1 - truth[evidence.question], truth[evidence.question])
+        error = (PRIOR[0] + np.bincount(evidence.rater, wrong, raters)) / (sum(PRIOR) + answers)
+        if np.abs(np.concatenate([error, model]) - before).max() < _TOLERANCE:
+            break
     return Errors(error, _deviation(evidence, error, wrong, answers), float(model @ asked / max(1, asked.sum())))
 
 

@@ -104,6 +104,21 @@ def test_who_says_the_opposite_is_seen_and_not_believed() -> None:
     assert noise(found.error, 0.1)[3] == 1.0
 
 
+def test_nothing_is_learnt_from_the_opposite_of_what_somebody_says() -> None:
+    """Eve is known to be wrong; bob is never asked what anybody else but eve is, and always contradicts her."""
+    eves, bobs = 300, 60
+    evidence = Evidence(
+        rater=np.array([0] * eves + [1] * bobs),
+        question=np.concatenate([np.arange(eves), np.arange(bobs)]),
+        says_a=np.array([False] * eves + [True] * bobs),
+        margin=np.array([np.nan] * bobs + [1.0] * (eves - bobs)),
+        right=np.array([np.nan] * bobs + [1.0] * (eves - bobs)),
+    )
+    found = estimate(evidence, 2)
+    assert found.error[0] > 0.8
+    assert found.error[1] == pytest.approx(PRIOR_ERROR, abs=0.01), "he may be right, or as wrong as she is"
+
+
 def test_the_order_of_the_answers_does_not_matter() -> None:
     evidence = simulated([0.05, 0.2, 0.5], answers=50, overlap=0.3, model_error=0.2)
     order = np.random.default_rng(0).permutation(len(evidence.rater))
