@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -133,11 +134,14 @@ def require_store() -> None:
         raise UserError(str(error)) from None
 
 
-def label_parts(config: TrainConfig, counts: Counts, fitted: int, version: int) -> dict[str, Status]:
+def label_parts(
+    config: TrainConfig, counts: Counts, fitted: int, version: int, paused: Mapping[str, str]
+) -> dict[str, Status]:
     """What the parts that turn questions into a reward are doing.
 
     Args:
         fitted: answers that reward model ``version`` was fitted to.
+        paused: why raters are, by name.
     """
     parts = {
         "labeling gateway": Status(f"waiting for {counts.waiting}" if counts.waiting else "asking"),
@@ -147,7 +151,11 @@ def label_parts(config: TrainConfig, counts: Counts, fitted: int, version: int) 
         parts["teacher"] = Status("answering" if counts.open + counts.leased else "waiting for questions")
     if config.labels.source == "web":
         unanswered = counts.open + counts.leased
-        parts["people"] = Status(f"{unanswered} questions wait for their answers" if unanswered else "no question open")
+        waits = [f"{unanswered} questions wait for their answers"] if unanswered else []
+        waits += [f"{counts.wanting} for further raters"] if counts.wanting else []
+        parts["people"] = Status(", ".join(waits) or "no question open")
+    if paused:
+        parts["raters"] = Status("; ".join(f"{name} is paused: {why}" for name, why in paused.items()), held_up=True)
     fresh = counts.labels - fitted
     if version == UNFITTED:
         needed = reward_config(config).first_fit

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeVar
 import tyro
 
 from labeling_gateway.address import check_address
+from labeling_gateway.replies import Checks
+from labeling_gateway.traits import Teacher, parse_teacher
 
 Config = TypeVar("Config", "GatewayConfig", "TeacherConfig")
 
@@ -80,6 +82,28 @@ class LabelsConfig:
     teacher_mistakes: float = 0.0
     """Chance that the scripted teacher names the other clip."""
 
+    teachers: tuple[str, ...] = ()
+    """A crowd of scripted teachers in place of the one, like "7x" "3x mistakes=0.5": how many, and in what they differ
+    from it (beta, mistakes, skip, tie, gamma)."""
+
+    overlap: float = 0.0
+    """Share of the questions that several raters answer; the further answers are beside the budget."""
+
+    raters_per_question: int = 2
+    """How many raters answer those."""
+
+    gold_share: float = 0.0
+    """Chance that a rater's next question is one whose right answer the owner gave."""
+
+    repeat_share: float = 0.0
+    """Chance that a rater's next question is one of their own again, with the sides swapped."""
+
+    minimum_seconds: float = 0.0
+    """Least time from showing a question to its answer; what is answered sooner is refused."""
+
+    pause_error: float = 0.4
+    """Estimated share of wrong answers above which a rater is paused until the owner resumes them; 1 pauses nobody."""
+
     from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """Answers to begin with, beside the budget: a label archive that `backflip export` wrote, or a run's folder."""
 
@@ -93,15 +117,45 @@ class LabelsConfig:
             raise ValueError("TLS needs a certificate and its key: give both labels.tls-cert and labels.tls-key")
         if self.clip_steps < 2:
             raise ValueError(f"labels.clip-steps must be 2 or more, not {self.clip_steps}")
-        for name in ("uniform_share", "upfront", "teacher_mistakes"):
+        for name in ("uniform_share", "upfront", "teacher_mistakes", "overlap", "gold_share", "repeat_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"labels.{name.replace('_', '-')} must be from 0 to 1, not {getattr(self, name)}")
+        if not 0 < self.pause_error <= 1:
+            raise ValueError(f"labels.pause-error must be above 0 and at most 1, not {self.pause_error}")
         if not 0 < self.ask_until <= 1:
             raise ValueError(f"labels.ask-until must be above 0 and at most 1, not {self.ask_until}")
         if not 0 < self.ask_decay < math.inf:
             raise ValueError(f"labels.ask-decay must be above 0 and finite, not {self.ask_decay}")
         if not self.teacher_beta > 0:
             raise ValueError(f"labels.teacher-beta must be above 0, not {self.teacher_beta}")
+        if self.gold_share + self.repeat_share > 0.5:
+            raise ValueError(
+                "labels.gold-share and labels.repeat-share must be 0.5 together at most: who would answer?"
+            )
+        if not 0 <= self.minimum_seconds < math.inf:
+            raise ValueError(f"labels.minimum-seconds must be 0 or more and finite, not {self.minimum_seconds}")
+        if self.raters_per_question < 2:
+            raise ValueError(f"labels.raters-per-question must be 2 or more, not {self.raters_per_question}")
+        raters = sum(teacher.count for teacher in self.crowd)
+        if self.source == "scripted" and self.overlap and raters < self.raters_per_question:
+            raise ValueError(
+                f"labels.overlap has {self.raters_per_question} raters answer a question, "
+                f"and there are {raters}: name more by labels.teachers"
+            )
+
+    @property
+    def crowd(self) -> tuple[Teacher, ...]:
+        """Everybody who answers where the source is scripted. Raises ValueError where `teachers` names none."""
+        usual = Teacher(beta=self.teacher_beta, mistakes=self.teacher_mistakes)
+        try:
+            return tuple(parse_teacher(text, usual) for text in self.teachers) or (usual,)
+        except ValueError as error:
+            raise ValueError(f"labels.teachers: {error}") from None
+
+    @property
+    def checks(self) -> Checks:
+        """What the store must know to check raters."""
+        return Checks(self.gold_share, self.repeat_share, self.minimum_seconds)
 
     @property
     def questions(self) -> int:
@@ -136,11 +190,10 @@ class GatewayConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """One scripted teacher process."""
+    """One process of scripted teachers."""
 
     run: str
     seed: int
-    rater: str = "scripted"
     labels: LabelsConfig = field(default_factory=LabelsConfig)
 
     @staticmethod

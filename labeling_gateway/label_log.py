@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.label import SCHEMA, Choice, Label, Opinion, Query
-from labeling_gateway import scripts
+from contracts.label import READABLE, Choice, Label, Opinion, Query
+from labeling_gateway import queue_scripts
 from labeling_gateway.durable import Command
 from labeling_gateway.replies import Answered, Counts
 from labeling_gateway.run_store import RunStore
@@ -30,14 +30,17 @@ def history(store: RunStore, limit: int, before: str) -> list[Answered]:
     (reply,) = store.session.run(("XREVRANGE", store.keys.labels, end, "-", "COUNT", limit))
     entries = [_entry(entry) for entry in reply]
     commands: list[Command] = [
-        ("HMGET", store.keys.query(label.query), "body", f"answer:{label.rater}") for _, label in entries
+        ("HMGET", store.keys.query(label.query), "body", f"answer:{label.rater}", f"repeat:{label.rater}")
+        for _, label in entries
     ]
     found: list[Answered] = []
-    for (offset, label), (body, newest) in zip(entries, store.session.run(*commands), strict=True):
+    for (offset, label), (body, *newest) in zip(entries, store.session.run(*commands), strict=True):
         if body is None:
             raise LookupError(f"run {store.keys.run} has no question {label.query}, which label {offset} names")
-        standing = label.choice is not Choice.WITHDRAWN and newest.decode().split()[0] == offset
-        found.append(Answered(offset, label, Query.from_bytes(body), standing))
+        stands = label.choice is not Choice.WITHDRAWN and offset.encode() in [
+            said.split()[0] for said in newest if said
+        ]
+        found.append(Answered(offset, label, Query.from_bytes(body), stands))
     return found
 
 
@@ -46,11 +49,11 @@ def _page(store: RunStore, after: str, limit: int) -> Command:
 
 
 def _counting(store: RunStore) -> tuple[Command, Command]:
-    return store.script(scripts.COUNTS), ("HMGET", store.keys.gateway, "candidates", "waiting")
+    return store.script(queue_scripts.COUNTS), ("HMGET", store.keys.gateway, "candidates", "waiting")
 
 
 def _counts(replies: list[Any]) -> Counts:
-    (open, leased, asked, first, later, imported, labels), (candidates, waiting) = replies
+    (open, leased, asked, first, later, imported, labels, wanting), (candidates, waiting) = replies
     return Counts(
         asked=asked,
         open=open,
@@ -61,6 +64,7 @@ def _counts(replies: list[Any]) -> Counts:
         waiting=(waiting or b"").decode(),
         imported=int(imported or 0),
         labels=labels,
+        wanting=wanting,
     )
 
 
@@ -70,8 +74,9 @@ def _entry(reply: tuple[bytes, dict[bytes, bytes]]) -> tuple[str, Label]:
 
 def _label(entry: dict[bytes, bytes]) -> Label:
     fields = {name.decode(): value.decode() for name, value in entry.items()}
-    if fields["schema"] != str(SCHEMA):
-        raise ValueError(f"expected a label of schema {SCHEMA}, found schema {fields['schema']}")
+    if fields["schema"] not in [str(schema) for schema in READABLE]:
+        readable = " or ".join(map(str, READABLE))
+        raise ValueError(f"expected a label of schema {readable}, found schema {fields['schema']}")
     return Label(
         query=fields["query"],
         rater=fields["rater"],

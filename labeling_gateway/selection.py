@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from contracts.encoding import content_hash
+
 PAIRS_PER_QUESTION = 10
 """Candidate pairs looked at for each question asked."""
 
@@ -23,6 +25,11 @@ class Pick:
     b: int
     chosen_by: Literal["disagreement", "uniform"]
     disagreement: float  # std over members of P(a is better); 0 without a model
+
+
+def is_overlapped(query: str, share: float) -> bool:
+    """Whether several raters answer a question, as ``share`` of them do: a pure function of its id."""
+    return int(content_hash(f"overlap {query}".encode())[:8], 16) / 0x100000000 < share
 
 
 def clip_sums(member_reward: np.ndarray, lengths: list[int]) -> np.ndarray:

@@ -15,9 +15,10 @@ from contracts.label import Query
 from contracts.rollout import UNFITTED
 from labeling_gateway.client import Counts, GatewayClient
 from labeling_gateway.config import GatewayConfig, LabelsConfig
+from labeling_gateway.pausing import RaterErrors, pause_careless
 from labeling_gateway.pool import Pool
 from labeling_gateway.schedule import due
-from labeling_gateway.selection import PAIRS_PER_QUESTION, choose, clip_sums
+from labeling_gateway.selection import PAIRS_PER_QUESTION, choose, clip_sums, is_overlapped
 
 logger = logging.getLogger("backflip.labeling_gateway")
 
@@ -47,11 +48,15 @@ class Gateway:
         NotDurable: the store cannot promise to keep labels.
     """
 
-    def __init__(self, config: GatewayConfig, client: GatewayClient, score: Score) -> None:
+    def __init__(
+        self, config: GatewayConfig, client: GatewayClient, score: Score, rater_errors: RaterErrors = lambda: None
+    ) -> None:
         client.require_durable()
+        client.set_checks(config.labels.checks)
         self._config = config
         self._client = client
         self._score = score
+        self._rater_errors = rater_errors
         self._pool = Pool(name for query in client.asked() for name in (query.clip_a, query.clip_b))
         self._candidates = client.counts().candidates
         self._scoring_from = 0.0  # on the monotonic clock, after the reward service did not answer
@@ -74,12 +79,14 @@ class Gateway:
             logger.warning("dropped a candidate: %s", error)
 
     def step(self) -> int:
-        """Ends leases that are over and asks what is due; returns how many questions it asked.
+        """Ends leases that are over, pauses careless raters and asks what is due; returns how many questions it asked.
 
         Raises:
             StoreUnreachable, NotDurable: nothing is half-done; step again later.
         """
         self._client.expire_leases()
+        if errors := self._rater_errors():
+            pause_careless(self._client, errors, self._config.labels.pause_error)
         counts = self._client.counts()
         progress = self._client.progress()
         control = self._client.control()
@@ -110,6 +117,7 @@ class Gateway:
         return asked
 
     def _choose(self, wanted: int, asked: int) -> tuple[list[Query], dict[str, bytes]]:
+        labels = self._config.labels
         rng = np.random.default_rng([self._config.seed, asked])
         newest = self._pool.newest(2 * PAIRS_PER_QUESTION * wanted)
         scored = self._score(
@@ -128,12 +136,13 @@ class Gateway:
         sums = None if version == UNFITTED else clip_sums(member_reward, [len(clip) for _, _, clip in newest])
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
-        for pick in choose(len(newest), sums, wanted, self._config.labels.uniform_share, rng):
+        for pick in choose(len(newest), sums, wanted, labels.uniform_share, rng):
             (name_a, data_a, clip_a), (name_b, data_b, clip_b) = newest[pick.a], newest[pick.b]
             clips |= {name_a: data_a, name_b: data_b}
+            id = f"{asked + len(queries):06d}-{content_hash((name_a + name_b).encode())[:12]}"
             queries.append(
                 Query(
-                    id=f"{asked + len(queries):06d}-{content_hash((name_a + name_b).encode())[:12]}",
+                    id=id,
                     clip_a=name_a,
                     clip_b=name_b,
                     scene=clip_a.scene,
@@ -141,6 +150,7 @@ class Gateway:
                     disagreement=pick.disagreement,
                     policy_version=max(clip_a.policy_version, clip_b.policy_version),
                     reward_version=version,
+                    opinions=labels.raters_per_question if is_overlapped(id, labels.overlap) else 1,
                 )
             )
         return queries, clips

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from contracts.label import Choice
+from contracts.label import Choice, Opinion
 from labeling_gateway.leasing import Given
 from labeling_gateway.store import StoreError
 from labeling_gateway.web.callers import Caller, Desked
@@ -37,24 +37,21 @@ async def answer(body: Answer, session: Caller, desk: Desked) -> Response:
     the same call leases further questions, as `POST leases` does.
     """
     held = await named_lease(desk, body.query, body.fence, session.rater)
-    flipped = desk.tickets.flipped(body.query, held.fence, session.rater)
+    flipped = bool(held.flipped)
     given = Given(held, _choice(body.choice, flipped=flipped), body.seconds, flipped)
     taken = await take_turn(desk, session.rater, given, body.next)
+    if taken.hasty:
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"seconds: {taken.hasty}")
     if taken.receipt is None:
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no question {body.query}")
     try:
         pairs = await show(desk, taken.leases, session.rater, with_poses=body.poses)
-    except (
-        StoreError,
-        LookupError,
-        ValueError,
-        Refusal,
-    ) as error:  # which the answer that is saved must not suffer for
+    except (StoreError, LookupError, ValueError, Refusal) as error:  # the answer is saved and must not suffer for it
         logger.warning("an answer is saved, but no further question can be shown: %s", error)
         pairs = []
     saved = Saved(
         offset=taken.receipt.offset,
-        opinion=taken.receipt.opinion.value,
+        opinion="first" if taken.receipt.opinion is Opinion.FIRST else "later",
         repeated=taken.receipt.repeated,
         mine=desk.tally.mine(session.rater),
         used=desk.tally.counts.used,

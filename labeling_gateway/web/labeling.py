@@ -38,6 +38,8 @@ async def task(session: Caller, desk: Desked) -> Task:
         mine_per_hour=round(desk.tally.per_hour(session.rater), 1),
         waiting=desk.waiting(),
         paused=control.paused,
+        paused_reason=(await desk.call(desk.client.paused_raters)).get(session.rater),
+        minimum_seconds=control.checks.minimum_seconds,
     )
 
 
@@ -45,8 +47,9 @@ async def task(session: Caller, desk: Desked) -> Task:
 async def lease(body: LeaseRequest, session: Caller, desk: Desked) -> Response:
     """The oldest open questions, held for this rater for a minute; renew them while they are looked at.
 
-    A rater holds five at most; where that many are held, those not renewed for a while are given back first.
-    Fewer than asked for, or none, come back where there are no more.
+    Some may be asked to see how good the rater is; nothing tells them apart. A rater holds five at most; where
+    that many are held, those not renewed for a while are given back first. Fewer than asked for, or none, come
+    back where there are no more, or the rater is paused.
     """
     taken = await take_turn(desk, session.rater, None, body.count)
     pairs = Pairs(pairs=await show(desk, taken.leases, session.rater, with_poses=body.poses))
@@ -71,18 +74,18 @@ async def release(
 ) -> None:
     """Gives a question back unanswered; one that had ended already is let go all the same."""
     held = await named_lease(desk, query, fence, session.rater)
-    await desk.call(desk.client.release, held)
+    await desk.call(desk.client.release, held, session.rater)
     desk.holdings.let_go(session.rater, query)
 
 
 async def named_lease(desk: Desk, query: str, sealed: str, rater: str) -> Lease:
     """The lease that a labeler names, which may have ended. Raises Refusal where it was never theirs."""
     try:
-        fence = desk.tickets.open_fence(query, sealed, rater)
+        fence, flipped = desk.tickets.open_fence(query, sealed, rater)
     except Refused as refused:
         raise Refusal(HTTPStatus.CONFLICT, str(refused)) from None
     try:
         found = await desk.query(query)
     except LookupError:
         raise Refusal(HTTPStatus.NOT_FOUND, f"there is no question {query}") from None
-    return Lease(found, fence, deadline=0.0)
+    return Lease(found, fence, deadline=0.0, flipped=flipped)

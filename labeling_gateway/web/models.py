@@ -63,6 +63,8 @@ class Task(BaseModel):
     mine_per_hour: float
     waiting: str = Field(description="What new questions wait for; empty where they wait for nothing.")
     paused: bool = Field(description="The owner has paused asking.")
+    paused_reason: str | None = Field(description="Why this rater is given no questions; null where they are.")
+    minimum_seconds: float = Field(description="How long each question must be looked at before it is answered.")
 
 
 class ClipRef(BaseModel):
@@ -130,7 +132,7 @@ class Saved(BaseModel):
     """The answer is on disk."""
 
     offset: str = Field(description="Its place in the label log.")
-    opinion: Literal["first", "later", "imported"]
+    opinion: Literal["first", "later"] = Field(description="Whether the budget counts it.")
     repeated: bool = Field(description="This rater had answered before, and that answer stands.")
     mine: int
     used: int

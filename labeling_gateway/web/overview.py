@@ -12,6 +12,7 @@ import numpy as np
 from contracts.clip import Clip
 from contracts.encoding import canonical_json
 from contracts.label import Choice
+from contracts.rater import RaterError
 from labeling_gateway.store import StoreError
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.owner_models import Curves, RunView
@@ -39,6 +40,7 @@ class Overview:
         self._agreement: tuple[float | None, int] = (None, 0)
         self._agreement_at = 0.0
         self._agreement_of = ("", -1)
+        self._alpha: tuple[str, float | None] = ("", None)  # after which label
 
     async def now(self) -> RunView:
         """Raises StoreUnreachable."""
@@ -78,6 +80,15 @@ class Overview:
             return [], 0
         return [round(float(value), 5) for value in scores.reward], scores.version
 
+    async def rater_errors(self) -> dict[str, RaterError]:
+        """As the newest version of the reward model has them, by name; nobody's where no service answers."""
+        if self._reward is None:
+            return {}
+        try:
+            return (await self._desk.call(self._reward.report))["rater_errors"]
+        except RewardServiceUnavailable:
+            return {}
+
     async def _make(self) -> RunView:
         desk = self._desk
         counts = await desk.caught_up()
@@ -111,9 +122,17 @@ class Overview:
             answers_per_minute=round(desk.tally.per_minute(), 1),
             agreement=agreement,
             agreement_of=agreement_of,
+            alpha=await self._alpha_now(),
             held_out_accuracy=report.get("reward_model_accuracy"),
             newest=desk.tally.newest,
         )
+
+    async def _alpha_now(self) -> float | None:
+        newest = self._desk.tally.newest
+        if newest != self._alpha[0]:
+            alpha = await self._desk.call(self._desk.tally.alpha)
+            self._alpha = newest, None if alpha is None else round(alpha, 3)
+        return self._alpha[1]
 
     async def _agreed(self) -> tuple[float | None, int]:
         """Share of the newest answers that the newest model would give too, and of how many."""

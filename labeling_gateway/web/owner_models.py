@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -27,10 +27,11 @@ class LabelView(BaseModel):
     query: str
     rater: str
     choice: Literal["left", "right", "equal", "cant_tell", "withdrawn"]
-    opinion: Literal["first", "later", "imported"]
+    opinion: Literal["first", "later", "imported", "gold", "repeat"]
     standing: bool = Field(description="No later label takes its place.")
     answered_at: float
     seconds: float
+    flipped: bool = Field(description="Clip b was shown on the left.")
     left: ClipRef = Field(description="As the rater saw it.")
     right: ClipRef
 
@@ -47,10 +48,40 @@ class RaterView(BaseModel):
     last_answer_at: float | None
     median_seconds: float | None
     agreement: float | None = Field(description="Share of questions answered alike by others.")
+    gold_right: float | None = Field(description="Share of answers to gold questions that were right.")
+    golds: int = Field(description="How many gold questions that is measured on.")
+    self_consistency: float | None = Field(description="Share of repeats answered as before, the sides swapped.")
+    repeats: int = Field(description="How many repeats that is measured on.")
+    left_share: float | None = Field(description="Share of answers naming a clip that name the left one.")
+    left_p: float | None = Field(description="How likely a share this far from one half is by chance (binomial test).")
+    paused_reason: str | None = Field(description="Why this rater is given no questions; null where they are.")
+    error: float | None = Field(description="Estimated share of answers that name the wrong clip; null where unknown.")
+    error_deviation: float | None = Field(description="Of that estimate.")
 
 
 class Raters(BaseModel):
     raters: list[RaterView]
+
+
+class RaterPause(Asked):
+    """A reason where the rater is paused, which they are told; none where they go on."""
+
+    paused: bool
+    reason: Annotated[str, Field(min_length=1, max_length=200)] = "paused by the owner"
+
+
+class PausedRaters(BaseModel):
+    paused: dict[str, str] = Field(description="Why each is paused, by name.")
+
+
+class Gold(Asked):
+    """Clips by their names in the log, wherever they were shown: `LabelView.flipped` says which was left."""
+
+    choice: Literal["a", "b"]
+
+
+class Golds(BaseModel):
+    golds: dict[str, Literal["a", "b"]] = Field(description="The right answer by question.")
 
 
 class Withdrawn(BaseModel):
@@ -117,5 +148,6 @@ class RunView(BaseModel):
     answers_per_minute: float
     agreement: float | None = Field(description="Share of the newest answers that the model would give too.")
     agreement_of: int = Field(description="How many answers that is measured on.")
+    alpha: float | None = Field(description="Krippendorff's alpha of raters who answered the same questions.")
     held_out_accuracy: float | None
     newest: str = Field(description="Offset of the newest label: where it changes, there are new labels to fetch.")

@@ -69,11 +69,12 @@ def clip_poses(desk: Desk, hash: str) -> np.ndarray:
 def _pair(desk: Desk, held: Lease, rater: str, with_poses: bool) -> Pair:
     query = held.query
     left, right = (_shown(desk, hash, with_poses) for hash in (query.clip_a, query.clip_b))
-    if desk.tickets.flipped(query.id, held.fence, rater):
+    flipped = desk.tickets.flipped(query.id, held.fence, rater) if held.flipped is None else held.flipped
+    if flipped:
         left, right = right, left
     return Pair(
         query=query.id,
-        fence=desk.tickets.seal_fence(query.id, held.fence, rater),
+        fence=desk.tickets.seal_fence(query.id, held.fence, rater, flipped=flipped),
         deadline=held.deadline,
         seconds_left=held.deadline - time.time(),
         question=desk.scene(query.scene).question,
@@ -95,6 +96,6 @@ async def _reserve(desk: Desk, rater: str, wanted: int) -> int:
     places = desk.holdings.reserve(rater, wanted)
     while places < wanted and (forgotten := desk.holdings.forgotten(rater)) is not None:
         desk.holdings.let_go(rater, forgotten.query.id)
-        await desk.call(desk.client.release, forgotten)
+        await desk.call(desk.client.release, forgotten, rater)
         places += desk.holdings.reserve(rater, 1)
     return places

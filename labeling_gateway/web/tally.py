@@ -8,7 +8,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 
-from contracts.label import Choice, Label
+from contracts.label import Choice, Label, Opinion
+from labeling_gateway.agreement import krippendorff_alpha
 from labeling_gateway.client import Counts, GatewayClient
 
 _PAGE = 1000
@@ -56,14 +57,24 @@ class Tally:
         return 60 * _rate(self._answered, time.time(), _SHORTEST_SECONDS)
 
     def newest_answers(self, count: int) -> list[Entry]:
-        """Standing answers that name one of the clips, newest first."""
+        """Standing answers that name one of the clips and teach the reward model, newest first."""
         found: list[Entry] = []
         for entry in reversed(list(self._standing.values())):
-            if entry.label.choice in (Choice.A, Choice.B):
+            teaches = entry.label.opinion not in (Opinion.GOLD, Opinion.REPEAT)
+            if teaches and entry.label.choice in (Choice.A, Choice.B):
                 found.append(entry)
                 if len(found) == count:
                     break
         return found
+
+    def alpha(self) -> float | None:
+        """Krippendorff's, over the answers of different raters to the same questions; see `krippendorff_alpha`."""
+        questions: dict[str, list[Choice]] = defaultdict(list)
+        for entry in list(self._standing.values()):
+            checks = entry.label.opinion in (Opinion.GOLD, Opinion.REPEAT)
+            if not checks and entry.label.choice is not Choice.CANT_TELL:
+                questions[entry.label.query].append(entry.label.choice)
+        return krippendorff_alpha(questions.values())
 
     def _take(self, entry: Entry) -> None:
         label = entry.label

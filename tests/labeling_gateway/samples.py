@@ -35,7 +35,9 @@ def score(observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]
     return np.stack([observation[:, 0], observation[:, 1], action[:, 0]], axis=1), 1
 
 
-def ask(client: GatewayClient, count: int, *, budget: int = 10_000, scene: str = "scene") -> list[Query]:
+def ask(
+    client: GatewayClient, count: int, *, budget: int = 10_000, scene: str = "scene", opinions: int = 1
+) -> list[Query]:
     """Puts ``count`` questions in the queue, past any schedule."""
     queries: list[Query] = []
     data: dict[str, bytes] = {}
@@ -54,6 +56,7 @@ def ask(client: GatewayClient, count: int, *, budget: int = 10_000, scene: str =
                 disagreement=0.0,
                 policy_version=0,
                 reward_version=0,
+                opinions=opinions,
             )
         )
     client.ask(queries, data, budget)

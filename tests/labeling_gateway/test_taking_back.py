@@ -100,7 +100,7 @@ def test_an_undone_answer_that_comes_again_stays_undone(client: GatewayClient) -
     repeated = client.answer(held, "ann", Choice.A, 1)
     assert (repeated.offset, repeated.repeated) == (receipt.offset, True)
     assert client.counts().used == 0
-    client.release(again)
+    client.release(again, "ann")
     assert client.answer(held, "ann", Choice.A, 1).repeated, "also once the new lease is over"
     assert client.answer(again, "ann", Choice.B, 1).opinion is Opinion.FIRST, "which a late answer to it is not"
 

@@ -58,6 +58,8 @@ export interface Task {
   mine_per_hour: number;
   waiting: string;
   paused: boolean;
+  paused_reason: string | null; // why this rater is given nothing
+  minimum_seconds: number; // that a question must be looked at
 }
 
 export interface Geom {

@@ -4,6 +4,7 @@ import { ask, type Answer, type Choice, logIn, type Pair, Refused, type Saved, t
 import { listen } from "./keys";
 import { Outbox } from "./outbox";
 import { count, found, say } from "./page";
+import { Patience } from "./patience";
 import { Stint } from "./rest";
 import { type Question, Supply } from "./supply";
 import { Theatre } from "./theatre";
@@ -31,6 +32,7 @@ class LabelPage {
   private readonly supply = new Supply(() => this.refresh());
   private readonly outbox: Outbox;
   private readonly stint = new Stint();
+  private readonly patience = new Patience(Object.keys(SAID).map((choice) => found(`answer-${choice}`)));
   private readonly answered = new Map<string, Question>(); // that can be shown again without asking
   private readonly undoable: Undoable[]; // the newest last
   private question: Question | null = null;
@@ -81,9 +83,11 @@ class LabelPage {
     if (!this.question && !this.undoing) {
       this.question = this.supply.take();
       this.shownAt = null;
+      this.patience.begin(this.task?.minimum_seconds ?? 0);
       const shown = this.question;
       this.theatre.show(shown, () => {
         this.shownAt = performance.now();
+        this.patience.begin(this.task?.minimum_seconds ?? 0);
         performance.mark("backflip:shown", { detail: shown?.pair.query });
       });
     }
@@ -104,6 +108,7 @@ class LabelPage {
   private answer(choice: Choice): void {
     const now = performance.now();
     if (!this.question || this.undoing || this.shownAt === null || now - this.shownAt < SHORTEST_LOOK) return;
+    if (!this.patience.over) return;
     performance.mark("backflip:answered");
     const { pair } = this.question;
     const seconds = Math.min((now - this.shownAt) / 1000, 86_400);

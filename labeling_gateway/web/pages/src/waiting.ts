@@ -21,6 +21,9 @@ export function explain(supply: Supply, task: Task | null): Explanation {
     return { what: "No questions can be had just now", why: `${trouble.message}. This page goes on trying by itself.` };
   }
   if (!supply.empty || !task) return { what: "One moment…", why: "The next clips are on their way." };
+  if (task.paused_reason !== null) {
+    return { what: "You are given no questions just now", why: `The reason: ${task.paused_reason}. What you answered is kept.` };
+  }
   if (task.paused) {
     return { what: "A break for everybody", why: "Asking is paused. Keep this page open: it goes on by itself." };
   }
