@@ -1,8 +1,9 @@
 """How well raters' errors are found: `python -m benchmarks.raters`, or with `--questions runs/NAME/labels.parquet`.
 
 Questions are answered by simulated raters who name the wrong clip with a chance that is known: from never to half of
-the time, evenly spread. Each question goes to one of them, and a share of them to two. They are the questions of a run
-whose clips carry the task's own score; without one, they are about clips of noise and a reward that is linear in it.
+the time, evenly spread, or one or the other with `--at-random`. Each question goes to one of them, and a share of them
+to two. They are the questions of a run whose clips carry the task's own score; without one, they are about clips of
+noise and a reward that is linear in it.
 
 The reward service's trainer follows the answers as it would in a run. What its last fit says of the raters is compared
 with that chance (nominal), and with the share of their answers that were wrong in fact (actual). Nobody can know more
@@ -24,6 +25,7 @@ from contracts.label import Choice, Label, Opinion, Query
 from labeling_gateway.archive import read_archive
 from reward_service.config import RewardConfig
 from reward_service.dataset import Comparisons
+from reward_service.ensemble import Ensemble
 from reward_service.judging import unseen_margins
 from reward_service.raters import estimate
 from reward_service.trainer import Trainer
@@ -110,23 +112,30 @@ def answered(
     return log, np.array([np.mean(found) for found in wrong])
 
 
+def follow(
+    log: Log, config: RewardConfig, seed: int, directory: str | Path
+) -> tuple[Ensemble | None, RewardModel, Comparisons]:
+    """The version before the last, which judges the raters for the last; the model; what it is fitted to."""
+    clip, _ = log.clips(log.query(log.labels[0].query))
+    sizes = clip.observation.shape[1], clip.action.shape[1]
+    model = RewardModel(config.members, *sizes, directory)
+    trainer = Trainer(config, log, model, seed)
+    for visible in range(_POLL, len(log.labels) + _POLL, _POLL):
+        log.visible = visible
+        trainer.poll()
+    before = model.newest.ensemble
+    Trainer(config, log, model, seed, patience=0.0).poll()  # which waits for no more answers
+    data = Comparisons(config.members, sum(sizes), seed)
+    data.follow(log)
+    return before, model, data
+
+
 def found_errors(log: Log, seed: int) -> tuple[dict[str, np.ndarray], float]:
     """By what, [R] in the order of names; and how often the model is right about what it was not fitted to."""
     config = RewardConfig()
-    clip, _ = log.clips(log.query(log.labels[0].query))
-    sizes = clip.observation.shape[1], clip.action.shape[1]
-    data = Comparisons(config.members, sum(sizes), seed)
     with tempfile.TemporaryDirectory() as directory:
-        model = RewardModel(config.members, *sizes, directory)
-        trainer = Trainer(config, log, model, seed)
-        for visible in range(_POLL, len(log.labels) + _POLL, _POLL):
-            log.visible = visible
-            trainer.poll()
-        data.follow(log)
-        before = model.newest.ensemble
-        last = Trainer(config, log, model, seed, patience=0.0)  # which waits for no more answers
-        last.poll()
-        fitted = last.status.rater_errors
+        before, model, data = follow(log, config, seed, directory)
+    fitted = model.newest.report.rater_errors
     margin = unseen_margins(before, data, config.step_stride)
     alone = estimate(data.evidence(np.full(len(margin), np.nan), {}), len(data.raters))
     by_opinions = dict(zip(data.raters, alone.error, strict=True))
@@ -153,11 +162,15 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, help="archive of a run with a scripted teacher")
     parser.add_argument("--answers", type=int, default=900, help="first ones; second opinions come on top")
     parser.add_argument("--raters", type=int, default=20)
+    parser.add_argument("--at-random", type=int, help="so many answer at random, and the others never err")
     parser.add_argument("--overlap", type=float, default=0.2, help="share of the questions that two raters answer")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    nominal = np.linspace(0, 0.5, arguments.raters)
+    if arguments.at_random is None:
+        nominal = np.linspace(0, 0.5, arguments.raters)
+    else:
+        nominal = np.repeat([0.0, 0.5], [arguments.raters - arguments.at_random, arguments.at_random])
     offs: dict[str, list[list[np.ndarray]]] = {}
     known: list[float] = []
     for seed in arguments.seeds:
