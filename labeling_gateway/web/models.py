@@ -21,7 +21,9 @@ Fence = Annotated[
     ),
 ]
 Offset = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,18}-[0-9]{1,19})?$")]  # in 64 bits, and not 0
-RaterName = Annotated[str, Field(pattern=r"^[\p{L}\p{N}_][\p{L}\p{N}_ .@-]{0,63}$", examples=["rater-1"])]
+_LETTER = r"0-9A-Z_a-z\u00c0-\u05ff\u0620-\u167f\u1681-\u180d\u180f-\u1fff\u2c00-\u2fef\u3001-\ud7ff"
+# Of most scripts, without spaces and what turns the writing round; by ranges, since tables of letters differ by age.
+RaterName = Annotated[str, Field(pattern=rf"^[{_LETTER}][{_LETTER} .@-]{{0,63}}$", examples=["rater-1"])]
 
 
 class Asked(BaseModel):
