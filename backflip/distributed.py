@@ -21,7 +21,7 @@ from actors.ray_pool import ActorPool, ServiceAddresses
 from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.errors import UserError
-from backflip.labeling_page import let_in, page_answers, page_config
+from backflip.labeling_page import broker_config, let_in, page_answers, page_config
 from backflip.labels import bring_labels
 from backflip.run_folder import RunFolder
 from backflip.supervisor import Part, Supervisor
@@ -159,9 +159,12 @@ class DistributedSystem:
         self._start(folder, "labeling gateway", "labeling_gateway", gateway, secret)
         if config.labels.source == "scripted":
             self._start(folder, "teacher", "labeling_gateway.teacher", teacher, secret)
-        if config.labels.source == "web":
+        if config.labels.has_page:
             page = self.page = page_config(config, folder, scene.question, address, training=True)
             self._start(folder, "labeling page", "labeling_gateway.web", page, secret, lambda: page_answers(page))
+            if page.vendors:
+                broker = broker_config(config, page)
+                self._start(folder, "vendors' broker", "labeling_gateway.vendors", broker, secret)
         return ServiceAddresses(folder.run, address, self._store.url)
 
     def _start(

@@ -145,7 +145,7 @@ def label_parts(config: TrainConfig, counts: Counts, fitted: int, version: int) 
     }
     if config.labels.source == "scripted":
         parts["teacher"] = Status("answering" if counts.open + counts.leased else "waiting for questions")
-    if config.labels.source == "web":
+    if config.labels.has_page:
         unanswered = counts.open + counts.leased
         parts["people"] = Status(f"{unanswered} questions wait for their answers" if unanswered else "no question open")
     fresh = counts.labels - fitted

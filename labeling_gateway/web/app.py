@@ -17,6 +17,8 @@ from labeling_gateway.web.errors import answer_errors, refusal
 from labeling_gateway.web.guard import Guard
 from labeling_gateway.web.overview import Overview
 from labeling_gateway.web.pages import add_pages
+from labeling_gateway.web.vendor_desk import VendorDesk
+from labeling_gateway.web.vendors import vendors_router
 
 logger = logging.getLogger("backflip.labeling_page")
 
@@ -29,8 +31,8 @@ Every refusal is `{"error": "one line"}`. Log in with `POST sessions`; programs 
 """
 
 
-def make_app(desk: Desk) -> ASGIApp:
-    """Everything that one run's labeling page answers."""
+def make_app(desk: Desk, vendors: VendorDesk | None = None) -> ASGIApp:
+    """Everything that one run's labeling page answers, to its vendors too where it has any."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -50,6 +52,8 @@ def make_app(desk: Desk) -> ASGIApp:
     app.state.overview = Overview(desk)
     for part in (sessions, labeling, clips, owner):
         app.include_router(part.router, prefix=API)
+    if vendors is not None:
+        app.include_router(vendors_router(vendors), prefix=API)
     add_pages(app, desk.config.pages)
     answer_errors(app)
 

@@ -9,9 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from contracts.clip import Clip
-from contracts.label import Choice, Lease
+from contracts.label import Lease
 from contracts.label import Query as Question
 from labeling_gateway.rendering.geometry import prepare
+from labeling_gateway.shown import chosen
 from labeling_gateway.web.callers import Caller, Desked
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
@@ -27,7 +28,6 @@ from labeling_gateway.web.models import (
     QueryId,
     Renewal,
     Saved,
-    ShownChoice,
     Task,
     UndoRequest,
 )
@@ -114,7 +114,7 @@ async def answer(body: Answer, session: Caller, desk: Desked) -> Saved:
     """
     held = await _held(desk, body.query, body.fence, session.rater)
     flipped = desk.tickets.flipped(body.query, held.fence, session.rater)
-    choice = _choice(body.choice, flipped=flipped)
+    choice = chosen(body.choice, flipped=flipped)
     receipt = await desk.call(desk.client.answer, held, session.rater, choice, body.seconds, flipped)
     desk.holdings.let_go(session.rater, body.query)
     counts = await desk.caught_up()
@@ -190,11 +190,3 @@ def _make_room(desk: Desk, rater: str) -> bool:
     desk.client.release(forgotten)
     desk.holdings.let_go(rater, forgotten.query.id)
     return desk.holdings.reserve(rater)
-
-
-def _choice(shown: ShownChoice, *, flipped: bool) -> Choice:
-    if shown is ShownChoice.EQUAL:
-        return Choice.EQUAL
-    if shown is ShownChoice.CANT_TELL:
-        return Choice.CANT_TELL
-    return Choice.A if (shown is ShownChoice.LEFT) != flipped else Choice.B

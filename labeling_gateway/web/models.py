@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from labeling_gateway.shown import ShownChoice
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["0" * 64])]
 QueryId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["000000-0123456789ab"])]
@@ -96,13 +97,6 @@ class Held(Asked):
 class Renewal(BaseModel):
     deadline: float
     seconds_left: float
-
-
-class ShownChoice(StrEnum):
-    LEFT = "left"
-    RIGHT = "right"
-    EQUAL = "equal"
-    CANT_TELL = "cant_tell"
 
 
 class Answer(Asked):
@@ -283,3 +277,9 @@ class RunView(BaseModel):
     agreement_of: int = Field(description="How many answers that is measured on.")
     held_out_accuracy: float | None
     newest: str = Field(description="Offset of the newest label: where it changes, there are new labels to fetch.")
+
+
+class Received(BaseModel):
+    """A vendor's webhook is on disk."""
+
+    new: bool = Field(description="Not so where the same webhook came before; nothing was changed then.")
