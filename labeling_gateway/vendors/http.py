@@ -65,11 +65,13 @@ class Caller:
         path: str,
         *,
         body: bytes | None = None,
-        query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         absent: bool = False,
     ) -> Any:
         """The JSON of the answer; None where there is none, or with ``absent`` where it is a 404.
+
+        Args:
+            path: from the base address on, its query included.
 
         Raises:
             VendorRefused: the vendor says that the request is wrong.
@@ -77,9 +79,7 @@ class Caller:
         """
         where = f"{method} {path}"
         try:
-            with self._client.stream(
-                method, self._base + path, content=body, params=dict(query or {}), headers=dict(headers or {})
-            ) as response:
+            with self._client.stream(method, self._base + path, content=body, headers=dict(headers or {})) as response:
                 data = _bounded(response, where)
         except httpx.HTTPError as error:
             raise Unavailable(f"{where}: {_line(str(error)) or type(error).__name__}") from None

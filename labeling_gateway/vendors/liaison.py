@@ -52,7 +52,9 @@ class Liaison:
         self.ledger = ledger
         self.capabilities = vendor.capabilities
         self.price = settings.price
-        self.trouble = ""
+        self.trouble = ""  # what went wrong last, "" where nothing does
+        self._away = False
+        self._answered = False  # the vendor, at least once in this round
         self._config = config
         self._client = client
         self._intake = Intake(client, ledger, settings.name)
@@ -66,8 +68,7 @@ class Liaison:
     @property
     def ready(self) -> bool:
         """Whether it can be given anything just now."""
-        now = time.monotonic()
-        return not self.trouble and now >= self._rest_until
+        return not self._away and time.monotonic() >= self._rest_until
 
     def step(self, wanted: Callable[[], int], over: bool) -> bool:
         """One round; whether there was anything to do.
@@ -83,21 +84,23 @@ class Liaison:
         self._renew()
         if time.monotonic() < self._quiet_until:
             return busy
+        self._answered = False
         troubles: list[Unavailable | VendorRefused] = []
 
-        def attempt(part: Callable[[], bool | None]) -> None:
+        def attempt(part: Callable[[], bool | None]) -> bool:
             nonlocal busy
             try:
                 busy |= bool(part())
             except (Unavailable, VendorRefused) as error:
                 troubles.append(error)
+                return False
+            return True
 
-        # What brings answers home comes first, and none of these keeps the next from being tried.
+        # What brings answers home comes first, and keeps nothing else from being tried.
         attempt(self._reconcile)
         attempt(self._poll)
         attempt(lambda: self._cancel(over))
-        attempt(self._submit_again)
-        if not (troubles or over):
+        if attempt(self._submit_again) and not over:
             attempt(lambda: self._give(wanted))
         self._note(troubles)
         return busy
@@ -164,7 +167,7 @@ class Liaison:
     def _check_price(self) -> None:
         self.price = self._ask(self.vendor.cost)
         if self.price > self.settings.price:
-            raise Unavailable(f"it asks {shown(self.price)} an answer, and price allows {shown(self.settings.price)}")
+            raise VendorRefused(f"it asks {shown(self.price)} an answer, and price allows {shown(self.settings.price)}")
 
     def _give(self, wanted: Callable[[], int]) -> bool:
         count = wanted() if self.ready else 0
@@ -259,22 +262,33 @@ class Liaison:
     def _ask(self, call: Callable[..., Result], *arguments: object) -> Result:
         """One call of the vendor's own code, of which nothing is known."""
         try:
-            return call(*arguments)
-        except (Unavailable, VendorRefused):
+            reply = call(*arguments)
+        except Unavailable:
+            raise
+        except VendorRefused:
+            self._answered = True
             raise
         except Exception as error:
             logger.exception("the code of vendor %s failed", self.settings.name)
             raise Unavailable(f"its code failed: {type(error).__name__}") from error
+        self._answered = True
+        return reply
 
     def _note(self, troubles: list[Unavailable | VendorRefused]) -> None:
+        """A vendor that answers now and then is asked on; one that does not is asked ever more rarely."""
+        away = bool(troubles) and not self._answered
+        said = " ".join(str(troubles[0]).split()) if troubles else ""
+        if away and not self._away:
+            logger.warning("waiting for %s: %s", self.settings.name, said)
+        elif self._away and not away:
+            logger.info("%s is back", self.settings.name)
+        for refused in troubles:
+            if isinstance(refused, VendorRefused) and said != self.trouble:
+                logger.warning("%s refuses: %s", self.settings.name, refused)
+        self._away, self.trouble = away, said
         if not troubles:
-            if self.trouble:
-                logger.info("%s is back", self.settings.name)
-            self.trouble, self._pause = "", 0.0
+            self._pause = 0.0
             return
-        if not self.trouble:
-            logger.warning("waiting for %s: %s", self.settings.name, troubles[0])
-        self.trouble = " ".join(str(troubles[0]).split())
-        self._pause = min(_BACKOFF[1], max(_BACKOFF[0], 2 * self._pause))
+        self._pause = min(_BACKOFF[1], max(_BACKOFF[0], 2 * self._pause)) if away else _BACKOFF[0]
         asked_for = max(getattr(error, "retry_after", None) or 0.0 for error in troubles)
         self._quiet_until = time.monotonic() + min(_BACKOFF[1], max(self._pause, asked_for))
