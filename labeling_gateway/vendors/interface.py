@@ -91,6 +91,7 @@ class Capabilities:
     webhooks: bool = False  # whether `verify_and_parse` is of any use
     batch: int = 20  # tasks or seats in one `submit`, at most
     smallest_batch: int = 1  # fewer wait for others
+    completion_url: str = ""  # where people hand their code in; the code is put at its end
 
 
 @dataclass(frozen=True)

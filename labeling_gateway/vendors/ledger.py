@@ -112,6 +112,12 @@ class Ledger:
         words = [news_to_json(one) for one in news]
         return bool(self._commit(scripts.RECEIVE, webhook, repr(time.time()), _WEBHOOK_SECONDS, *words))
 
+    def seated(self, batch: str, rater: str, answered: int) -> int:
+        """How many answers somebody had given when they first took a seat of this batch: so many, if that is now."""
+        key, field = self.keys.prefix + "seated", f"{batch} {rater}"
+        *_, before = self._session.commit(("HSETNX", key, field, answered), ("HGET", key, field))
+        return int(before)
+
     def inbox(self) -> dict[str, News]:
         """The oldest news that came by webhook, by their places; `drop` follows once they are done with."""
         (found,) = self._session.run(("XRANGE", self.keys.inbox, "-", "+", "COUNT", _INBOX_PAGE))

@@ -17,6 +17,7 @@ from labeling_gateway.web.errors import answer_errors, refusal
 from labeling_gateway.web.guard import Guard
 from labeling_gateway.web.overview import Overview
 from labeling_gateway.web.pages import add_pages
+from labeling_gateway.web.seats import seats_router
 from labeling_gateway.web.vendor_desk import VendorDesk
 from labeling_gateway.web.vendors import vendors_router
 
@@ -53,7 +54,8 @@ def make_app(desk: Desk, vendors: VendorDesk | None = None) -> ASGIApp:
     for part in (sessions, labeling, clips, owner):
         app.include_router(part.router, prefix=API)
     if vendors is not None:
-        app.include_router(vendors_router(vendors), prefix=API)
+        for router in (vendors_router(vendors), seats_router(vendors)):
+            app.include_router(router, prefix=API)
     add_pages(app, desk.config.pages)
     answer_errors(app)
 

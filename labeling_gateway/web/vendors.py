@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import FileResponse, Response
 
 from labeling_gateway.vendors.config import videos_in
-from labeling_gateway.vendors.interface import Forged
+from labeling_gateway.vendors.interface import Forged, Unavailable
 from labeling_gateway.web.callers import Desked, address_of, require_tokens
 from labeling_gateway.web.errors import Refusal
 from labeling_gateway.web.models import Hash, Received
@@ -37,6 +37,9 @@ def vendors_router(vendors: VendorDesk) -> APIRouter:
             raise Refusal(HTTPStatus.NOT_FOUND, str(error)) from None
         except Forged as error:
             raise Refusal(HTTPStatus.FORBIDDEN, f"this webhook is not taken: {error}") from None
+        except Unavailable as error:
+            later = {"Retry_After": "30"}
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"send it again later: {error}", **later) from None
         desk.strangers.give_back(address_of(request))
         return Received(new=new)
 
