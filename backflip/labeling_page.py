@@ -39,6 +39,8 @@ def page_config(
     """
     labels = config.labels
     hosts = tuple(labels.hosts)
+    if not training:
+        labels = replace(labels, source="web", vendors="")  # vendors are asked by a run that trains
     if labels.vendors:
         hosts += _public_names(labels.vendors)
     host, port = split_address(labels.address)

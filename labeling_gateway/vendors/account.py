@@ -44,6 +44,7 @@ class Account:
     answered: int
     reservations: int
     cursor: str
+    trouble: str  # what the broker last said is wrong with the vendor, "" where nothing is
 
 
 @dataclass(frozen=True)

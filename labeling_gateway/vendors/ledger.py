@@ -130,11 +130,16 @@ class Ledger:
         """Everything before it has been settled."""
         self._session.commit(("HSET", self.keys.account, "cursor", cursor))
 
+    def say(self, trouble: str) -> None:
+        """What is wrong with the vendor, for people to read."""
+        self._session.run(("HSET", self.keys.account, "trouble", trouble))
+
     def account(self) -> Account:
-        names = ("reserved", "spent", "disputed", "given", "answered", "reservations", "cursor")
+        names = ("reserved", "spent", "disputed", "given", "answered", "reservations", "cursor", "trouble")
         (found,) = self._session.run(("HMGET", self.keys.account, *names))
-        reserved, spent, *counts = (int(value or 0) for value in found[:-1])
-        return Account(from_micros(reserved), from_micros(spent), *counts, cursor=(found[-1] or b"").decode())
+        reserved, spent, *counts = (int(value or 0) for value in found[:-2])
+        words = ((value or b"").decode() for value in found[-2:])
+        return Account(from_micros(reserved), from_micros(spent), *counts, *words)
 
     def room(self) -> Decimal:
         """How much may still be set aside."""

@@ -285,6 +285,8 @@ class Liaison:
         for refused in troubles:
             if isinstance(refused, VendorRefused) and said != self.trouble:
                 logger.warning("%s refuses: %s", self.settings.name, refused)
+        if said != self.trouble:
+            self.ledger.say(said)
         self._away, self.trouble = away, said
         if not troubles:
             self._pause = 0.0

@@ -7,14 +7,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from labeling_gateway.client import GatewayClient
 from labeling_gateway.vendors.account import Caps
 from labeling_gateway.vendors.config import BrokerConfig
 from labeling_gateway.vendors.ledger import Ledger
+from labeling_gateway.web.config import WebConfig
+from labeling_gateway.web.tickets import open_tickets
 from tests.labeling_gateway.vendors.fake_vendor import SECRET, FakeVendor
 from tests.labeling_gateway.web.server import Server
 
@@ -63,6 +68,16 @@ def broker_of(server: Server, vendors: Path, folder: Path, budget: int = 10**6, 
     values = {"lease_seconds": 30.0, "idle_seconds": 0.05} | changes
     config = BrokerConfig(page.run, str(vendors), page.folder, server.url, budget, **values)  # pyright: ignore[reportArgumentType]
     return BrokerProcess(config, server.store_url, folder / "broker.json")
+
+
+@contextmanager
+def unserved(store_url: str, folder: Path) -> Iterator[Server]:
+    """A run whose labeling page nobody has started."""
+    run = f"run-{uuid.uuid4().hex[:8]}"
+    config = WebConfig(run, "cartpole", "Which?", 900, str(folder / "page"))
+    gateway = GatewayClient(store_url, run)
+    yield Server(config, store_url, folder / "page.json", gateway, open_tickets(run, config.secrets_file))
+    gateway.close()
 
 
 def ledger_of(server: Server, cap: str = "100", total: str = "100") -> Ledger:

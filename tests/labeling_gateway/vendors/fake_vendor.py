@@ -9,9 +9,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +18,7 @@ import httpx
 
 from labeling_gateway.vendors.interface import Forged
 from labeling_gateway.vendors.signatures import key_of, sign, verify
+from tests.labeling_gateway.vendors.loopback import answering
 
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS1mYWtlLXZlbmRvcg=="
 KEY = key_of(SECRET)
@@ -208,37 +208,9 @@ class FakeVendor:
 def fake_vendor(faults: Faults, *, webhook_url: str = "", seed: int = 0) -> Iterator[FakeVendor]:
     vendor = FakeVendor(faults, webhook_url, seed)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, fields = vendor.handle(self.command, self.path, headers, body)
-            data = json.dumps(fields).encode()
-            if vendor.chance(vendor.faults.torn):
-                self.close_connection = True
-                return
-            with suppress(OSError):  # whoever asked may be dead by now
-                self.send_response(status)
-                self.send_header("content-length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-        do_GET = do_POST = _serve  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    vendor.port = server.server_port
-    threads = [threading.Thread(target=run, daemon=True) for run in (server.serve_forever, vendor.work)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield vendor
-    finally:
-        vendor.close()
-        server.shutdown()
-        server.server_close()
+    with answering(vendor.handle, torn=lambda: vendor.chance(vendor.faults.torn)) as vendor.port:
+        threading.Thread(target=vendor.work, daemon=True).start()
+        try:
+            yield vendor
+        finally:
+            vendor.close()

@@ -13,15 +13,9 @@ from contracts.label import Choice, Opinion
 from labeling_gateway.embedded import EmbeddedStore
 from labeling_gateway.shown import ShownChoice, chosen
 from tests.labeling_gateway.samples import log
-from tests.labeling_gateway.vendors.brokers import (
-    ENVIRONMENT,
-    broker_of,
-    ledger_of,
-    until,
-    write_vendors,
-)
+from tests.labeling_gateway.vendors.brokers import ENVIRONMENT, broker_of, ledger_of, unserved, until, write_vendors
 from tests.labeling_gateway.vendors.fake_vendor import Faults, fake_vendor
-from tests.labeling_gateway.web.server import ask, serving
+from tests.labeling_gateway.web.server import ask
 
 
 @pytest.fixture(autouse=True)
@@ -31,13 +25,16 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_questions_come_back_as_answers_of_the_vendors_workers(valkey: EmbeddedStore, tmp_path: Path) -> None:
-    with fake_vendor(Faults()) as vendor, serving(valkey.url, tmp_path) as server:
+    with fake_vendor(Faults()) as vendor, unserved(valkey.url, tmp_path) as server:
         ask(server, 8, cart_pole=True)
         broker = broker_of(server, write_vendors(tmp_path / "vendors.toml", vendor), tmp_path)
         broker.start()
         try:
             until(lambda: server.gateway.counts().used == 8, broker)
             until(lambda: not ledger_of(server).open(), broker)
+            assert broker.process is not None
+            os.kill(broker.process.pid, signal.SIGTERM)
+            assert broker.process.wait(10) == 0, broker.said()
         finally:
             broker.kill()
         labels = log(server.gateway)
@@ -55,7 +52,7 @@ def test_questions_come_back_as_answers_of_the_vendors_workers(valkey: EmbeddedS
 
 
 def test_caps_hold_and_what_is_left_stays_in_the_queue(valkey: EmbeddedStore, tmp_path: Path) -> None:
-    with fake_vendor(Faults()) as vendor, serving(valkey.url, tmp_path) as server:
+    with fake_vendor(Faults()) as vendor, unserved(valkey.url, tmp_path) as server:
         ask(server, 9, cart_pole=True)
         broker = broker_of(server, write_vendors(tmp_path / "vendors.toml", vendor, spend_cap="0.32"), tmp_path)
         broker.start()
@@ -69,7 +66,7 @@ def test_caps_hold_and_what_is_left_stays_in_the_queue(valkey: EmbeddedStore, tm
 
 
 def test_a_deadline_that_passes_takes_questions_back(valkey: EmbeddedStore, tmp_path: Path) -> None:
-    with fake_vendor(Faults(silent=1.0)) as vendor, serving(valkey.url, tmp_path) as server:
+    with fake_vendor(Faults(silent=1.0)) as vendor, unserved(valkey.url, tmp_path) as server:
         ask(server, 3, cart_pole=True)
         vendors = write_vendors(tmp_path / "vendors.toml", vendor, deadline_hours=0.0003, at_once=3)
         broker = broker_of(server, vendors, tmp_path)
@@ -84,7 +81,7 @@ def test_a_deadline_that_passes_takes_questions_back(valkey: EmbeddedStore, tmp_
 
 
 def test_questions_out_are_taken_back_when_the_budget_is_used(valkey: EmbeddedStore, tmp_path: Path) -> None:
-    with fake_vendor(Faults(silent=1.0)) as vendor, serving(valkey.url, tmp_path) as server:
+    with fake_vendor(Faults(silent=1.0)) as vendor, unserved(valkey.url, tmp_path) as server:
         ask(server, 4, cart_pole=True)
         broker = broker_of(server, write_vendors(tmp_path / "vendors.toml", vendor), tmp_path, budget=4)
         broker.start()
@@ -100,22 +97,8 @@ def test_questions_out_are_taken_back_when_the_budget_is_used(valkey: EmbeddedSt
         assert server.gateway.counts().open == 4, "they are the queue's again"
 
 
-def test_a_broker_that_is_told_to_end_ends(valkey: EmbeddedStore, tmp_path: Path) -> None:
-    with fake_vendor(Faults()) as vendor, serving(valkey.url, tmp_path) as server:
-        ask(server, 2, cart_pole=True)
-        broker = broker_of(server, write_vendors(tmp_path / "vendors.toml", vendor), tmp_path)
-        broker.start()
-        assert broker.process is not None
-        try:
-            until(lambda: server.gateway.counts().used == 2, broker)
-            os.kill(broker.process.pid, signal.SIGTERM)
-            assert broker.process.wait(10) == 0, broker.said()
-        finally:
-            broker.kill()
-
-
 def test_a_mistake_in_the_file_is_one_line(valkey: EmbeddedStore, tmp_path: Path) -> None:
-    with fake_vendor(Faults()) as vendor, serving(valkey.url, tmp_path) as server:
+    with fake_vendor(Faults()) as vendor, unserved(valkey.url, tmp_path) as server:
         file = write_vendors(tmp_path / "vendors.toml", vendor)
         file.write_text(file.read_text().replace('kind = "http"', 'kind = "nonesuch"'))
         broker = broker_of(server, file, tmp_path)

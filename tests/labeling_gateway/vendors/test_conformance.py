@@ -20,6 +20,11 @@ from tests.labeling_gateway.vendors.fake_vendor import SECRET, Faults, fake_vend
 WALKTHROUGH = Path(__file__).parents[3] / "docs" / "write-a-vendor.md"
 
 
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labeling_gateway.vendors.conformance._SETTLE_SECONDS", 0.3)
+
+
 def settings(**options: object) -> Settings:
     return Settings("fake", "run", Decimal("0.05"), options, {"signing": SECRET})
 
@@ -103,11 +108,9 @@ def changes_ids(vendor: Any) -> None:
 )
 def test_a_broken_promise_is_named(
     folder_vendor: tuple[Any, Settings],
-    monkeypatch: pytest.MonkeyPatch,
     harm: Callable[[Any], None],
     promise: str,
 ) -> None:
-    monkeypatch.setattr("labeling_gateway.vendors.conformance._SETTLE_SECONDS", 0.0)
     vendor, of = folder_vendor
     harm(vendor)
     assert set(broken(vendor, of)) == {promise}
