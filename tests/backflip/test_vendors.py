@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from backflip.cli import main
+from backflip.errors import UserError
+from backflip.labeling_page import page_config
+from backflip.presets import PRESETS
 from backflip.run_folder import RunFolder
-from tests.backflip.commands import SMALL, assert_one_line, backflip, labels_of
+from labeling_gateway.config import LabelsConfig
+from tests.backflip.commands import SMALL, backflip, labels_of
 
 BUDGET = 12
 VENDORS = """
@@ -38,25 +46,45 @@ def test_a_run_is_answered_by_vendors_within_their_caps(tmp_path: Path) -> None:
     assert raters["first-scripted"] == 4, "a third of the questions, as its share says"
 
 
-def test_a_mistake_in_the_file_ends_before_anything_trains(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("harm", "with_", "said"),
+    [
+        ('"0.05"', '"a lot"', "vendors.first.spend_cap must be an amount"),
+        ("[vendors.first]", "[vendors.first", "vendors.toml: "),
+    ],
+)
+def test_a_mistake_in_the_file_ends_before_anything_trains(tmp_path: Path, harm: str, with_: str, said: str) -> None:
     file = tmp_path / "vendors.toml"
-    file.write_text(VENDORS.replace('"0.05"', '"a lot"'))
-    words = ("train", "cartpole", *SMALL, "--labels.source", "vendors", "--out", tmp_path)
-    assert_one_line(backflip(*words, "--labels.vendors", file), "vendors.first.spend_cap must be an amount")
-    assert_one_line(backflip(*words), "labels.source vendors and labels.vendors FILE go together")
+    file.write_text(VENDORS.replace(harm, with_, 1))
+    labels = LabelsConfig(source="vendors", vendors=str(file), address="127.0.0.1:0")
+    config = replace(PRESETS["cartpole"].config, labels=labels)
+    with pytest.raises(UserError, match="labels.vendors: ") as refused:
+        page_config(config, RunFolder(tmp_path), "Which?", "", training=True)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
-def test_a_vendor_is_tried_by_its_name(tmp_path: Path) -> None:
+def test_a_vendor_is_tried_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("labeling_gateway.vendors.conformance._SETTLE_SECONDS", 0.0)
     file = tmp_path / "vendors.toml"
-    file.write_text('[vendors.acme]\nkind = "http"\n[vendors.acme.options]\nurl = "https://127.0.0.1:9"\n')
-    assert_one_line(backflip("check-vendor", "other", "--vendors", file), "there is no vendor 'other'; there are acme")
-    assert_one_line(backflip("check-vendor", "acme", "--vendors", file), "secrets.signing must name the environment")
-    secrets = '[vendors.acme.secrets]\nsigning = "ACME_SIGNING"\n'
-    file.write_text(file.read_text() + secrets)
-    assert_one_line(backflip("check-vendor", "acme", "--vendors", file), "ACME_SIGNING, which is empty")
+    table = '[vendors.acme]\nkind = "http"\n[vendors.acme.options]\nurl = "https://127.0.0.1:9"\n'
+
+    def tried(name: str) -> tuple[int, str, str]:
+        status = main(["check-vendor", name, "--vendors", str(file)])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    file.write_text(table)
+    assert tried("other") == (1, "", "backflip: error: there is no vendor 'other'; there are acme\n")
+    assert "secrets.signing must name the environment" in tried("acme")[2]
+    file.write_text(table + '[vendors.acme.secrets]\nsigning = "ACME_SIGNING"\n')
+    assert "ACME_SIGNING, which is empty" in tried("acme")[2]
     signing = "whsec_c2VjcmV0LW9mLW5vLXZlbmRvcg=="
-    done = backflip("check-vendor", "acme", "--vendors", file, ACME_SIGNING=signing)
-    assert done.returncode == 1
-    assert "ok      says what it can do" in done.stdout
-    assert "FAILED  takes a batch in: Unavailable: POST /batches" in done.stdout
-    assert signing not in done.stdout + done.stderr
+    monkeypatch.setenv("ACME_SIGNING", signing)
+    status, said, error = tried("acme")
+    assert status == 1
+    assert "ok      says what it can do" in said
+    assert "FAILED  takes a batch in: Unavailable: POST /batches" in said
+    assert signing not in said + error

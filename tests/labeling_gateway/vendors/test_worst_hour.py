@@ -26,7 +26,7 @@ PRICE = Decimal("0.05")
 @pytest.mark.parametrize(
     ("questions", "cap", "kills", "seed"),
     [
-        (24, "0.85", 2, 0),
+        (16, "0.60", 2, 0),
         *(pytest.param(150, "6.00", 12, seed, marks=pytest.mark.slow) for seed in range(3)),
     ],
 )
