@@ -18,7 +18,7 @@ Money is a Decimal, in the one currency that the owner's caps are in, and never 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
 
@@ -78,7 +78,7 @@ class Settings:
     run: str
     price: Decimal  # the most that the owner pays for an answer, or for a seat
     options: Mapping[str, object]  # the vendor's own table, unchecked
-    secrets: Mapping[str, str]  # by the names that the vendor's `secrets` table gives them; from the environment
+    secrets: Mapping[str, str] = field(repr=False)  # by the names of the vendor's `secrets` table
     public_url: str = ""  # of the labeling page, as the vendor reaches it; "" where it cannot
 
 

@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 from contracts.encoding import content_hash
 from contracts.label import Lease
@@ -18,17 +17,15 @@ from labeling_gateway.client import GatewayClient
 from labeling_gateway.vendors.account import Item
 from labeling_gateway.vendors.config import BrokerConfig, VendorConfig
 from labeling_gateway.vendors.intake import Intake
-from labeling_gateway.vendors.interface import Batch, Seat, Task, Unavailable, Vendor, VendorRefused
+from labeling_gateway.vendors.interface import Batch, Seat, Task, Vendor, VendorRefused
 from labeling_gateway.vendors.ledger import Ledger
 from labeling_gateway.vendors.money import shown
+from labeling_gateway.vendors.patience import Patience
 from labeling_gateway.vendors.seats import Seats
 from labeling_gateway.vendors.videos import CannotDraw, Videos
 
 logger = logging.getLogger("backflip.vendors")
 
-Result = TypeVar("Result")
-
-_BACKOFF = (0.5, 60.0)  # seconds, first and longest
 _RECONCILE_SECONDS = 600.0
 _REST_SECONDS = 5.0  # after there was nothing that this vendor could be given
 
@@ -52,23 +49,19 @@ class Liaison:
         self.ledger = ledger
         self.capabilities = vendor.capabilities
         self.price = settings.price
-        self.trouble = ""  # what went wrong last, "" where nothing does
-        self._away = False
-        self._answered = False  # the vendor, at least once in this round
         self._config = config
         self._client = client
         self._intake = Intake(client, ledger, settings.name)
         self._videos = videos
         self._seats = seats
         self._told = told
-        self._pause = 0.0
-        self._quiet_until = 0.0  # all on the monotonic clock
-        self._poll_at = self._renew_at = self._reconcile_at = self._rest_until = 0.0
+        self._patience = Patience(settings.name)
+        self._poll_at = self._renew_at = self._reconcile_at = self._rest_until = 0.0  # all on the monotonic clock
 
     @property
     def ready(self) -> bool:
         """Whether it can be given anything just now."""
-        return not self._away and time.monotonic() >= self._rest_until
+        return not self._patience.away and time.monotonic() >= self._rest_until
 
     def step(self, wanted: Callable[[], int], over: bool) -> bool:
         """One round; whether there was anything to do.
@@ -82,27 +75,17 @@ class Liaison:
         """
         busy = self._take_inbox()
         self._renew()
-        if time.monotonic() < self._quiet_until:
+        if not self._patience.begin():
             return busy
-        self._answered = False
-        troubles: list[Unavailable | VendorRefused] = []
-
-        def attempt(part: Callable[[], bool | None]) -> bool:
-            nonlocal busy
-            try:
-                busy |= bool(part())
-            except (Unavailable, VendorRefused) as error:
-                troubles.append(error)
-                return False
-            return True
-
         # What brings answers home comes first, and keeps nothing else from being tried.
+        attempt = self._patience.attempt
         attempt(self._reconcile)
-        attempt(self._poll)
+        busy |= bool(attempt(self._poll))
         attempt(lambda: self._cancel(over))
         if attempt(self._submit_again) and not over:
-            attempt(lambda: self._give(wanted))
-        self._note(troubles)
+            busy |= bool(attempt(lambda: self._give(wanted)))
+        if self._patience.end():
+            self.ledger.say(self._patience.trouble)
         return busy
 
     def _take_inbox(self) -> bool:
@@ -132,21 +115,22 @@ class Liaison:
         unsure = {item.id for items in self.ledger.unsubmitted().values() for item in items}
         items = self.ledger.open()
         if items:
-            found = self._ask(self.vendor.reconcile, frozenset(item.id for item in items))
+            found = self._patience.ask(self.vendor.reconcile, frozenset(item.id for item in items))
             self._intake.take(found.news)
             # One that was never submitted is not lost: it is submitted next.
             self._intake.give_back(item for item in items if item.id in found.unknown - unsure)
         self._reconcile_at = time.monotonic() + _RECONCILE_SECONDS
 
-    def _submit_again(self) -> None:
+    def _submit_again(self) -> bool:
         """What was reserved and may not have reached the vendor: the same batch under the same key."""
         for batch, items in self.ledger.unsubmitted().items():
             self._submit(batch, items)
+        return True
 
     def _poll(self) -> bool:
         if time.monotonic() < self._poll_at:
             return False
-        page = self._ask(self.vendor.poll, self.ledger.account().cursor)
+        page = self._patience.ask(self.vendor.poll, self.ledger.account().cursor)
         self._intake.take(page.news)
         self.ledger.set_cursor(page.cursor)
         if not page.more:
@@ -161,11 +145,11 @@ class Liaison:
         self._intake.release(late)
         wanted = frozenset(item.id for item in items if item.state == "cancelling") | {item.id for item in late}
         if wanted:
-            confirmed = self._ask(self.vendor.cancel, wanted)
+            confirmed = self._patience.ask(self.vendor.cancel, wanted)
             self._intake.give_back(item for item in items if item.id in confirmed & wanted)
 
     def _check_price(self) -> None:
-        self.price = self._ask(self.vendor.cost)
+        self.price = self._patience.ask(self.vendor.cost)
         if self.price > self.settings.price:
             raise VendorRefused(f"it asks {shown(self.price)} an answer, and price allows {shown(self.settings.price)}")
 
@@ -211,7 +195,7 @@ class Liaison:
         if items:
             key = content_hash(f"{self._config.run}/{self.settings.name}/{batch}".encode())
             try:
-                self._ask(self.vendor.submit, self._batch(batch, items), key)
+                self._patience.ask(self.vendor.submit, self._batch(batch, items), key)
             except VendorRefused:
                 self._intake.give_back(items)
                 self.ledger.submitted(batch)
@@ -258,39 +242,3 @@ class Liaison:
 
     def _deadline(self) -> float:
         return time.time() + 3600 * self.settings.deadline_hours
-
-    def _ask(self, call: Callable[..., Result], *arguments: object) -> Result:
-        """One call of the vendor's own code, of which nothing is known."""
-        try:
-            reply = call(*arguments)
-        except Unavailable:
-            raise
-        except VendorRefused:
-            self._answered = True
-            raise
-        except Exception as error:
-            logger.exception("the code of vendor %s failed", self.settings.name)
-            raise Unavailable(f"its code failed: {type(error).__name__}") from error
-        self._answered = True
-        return reply
-
-    def _note(self, troubles: list[Unavailable | VendorRefused]) -> None:
-        """A vendor that answers now and then is asked on; one that does not is asked ever more rarely."""
-        away = bool(troubles) and not self._answered
-        said = " ".join(str(troubles[0]).split()) if troubles else ""
-        if away and not self._away:
-            logger.warning("waiting for %s: %s", self.settings.name, said)
-        elif self._away and not away:
-            logger.info("%s is back", self.settings.name)
-        for refused in troubles:
-            if isinstance(refused, VendorRefused) and said != self.trouble:
-                logger.warning("%s refuses: %s", self.settings.name, refused)
-        if said != self.trouble:
-            self.ledger.say(said)
-        self._away, self.trouble = away, said
-        if not troubles:
-            self._pause = 0.0
-            return
-        self._pause = min(_BACKOFF[1], max(_BACKOFF[0], 2 * self._pause)) if away else _BACKOFF[0]
-        asked_for = max(getattr(error, "retry_after", None) or 0.0 for error in troubles)
-        self._quiet_until = time.monotonic() + min(_BACKOFF[1], max(self._pause, asked_for))

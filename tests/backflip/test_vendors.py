@@ -58,7 +58,7 @@ def test_a_mistake_in_the_file_ends_before_anything_trains(tmp_path: Path, harm:
     file.write_text(VENDORS.replace(harm, with_, 1))
     labels = LabelsConfig(source="vendors", vendors=str(file), address="127.0.0.1:0")
     config = replace(PRESETS["cartpole"].config, labels=labels)
-    with pytest.raises(UserError, match="labels.vendors: ") as refused:
+    with pytest.raises(UserError, match=r"labels\.vendors: ") as refused:
         page_config(config, RunFolder(tmp_path), "Which?", "", training=True)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
