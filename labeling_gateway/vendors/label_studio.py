@@ -50,6 +50,7 @@ _OUR_ID = "backflip_task"  # in the task's data
 _PAGE = 100
 _MOST_PAGES = 50  # of one listing
 _IDS = 20  # looked up in one request, whose address has them
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # the only form in which its filters take one
 _OVERLAP = timedelta(seconds=10)  # looked at again, since what was saved later may carry an earlier time
 _ACCESS_SECONDS = 240.0  # an access token lives for five minutes
 
@@ -97,8 +98,8 @@ class LabelStudio:
     def poll(self, cursor: str) -> Page:
         conditions = [_condition("total_annotations", "Number", 0, "greater")]
         if cursor:
-            since = datetime.fromisoformat(cursor) - _OVERLAP
-            conditions.append(_condition("updated_at", "Datetime", since.isoformat(), "greater"))
+            since = (datetime.fromisoformat(cursor) - _OVERLAP).astimezone(UTC)
+            conditions.append(_condition("updated_at", "Datetime", f"{since:{_TIME}}", "greater"))
         tasks = self._tasks(conditions, "and")
         newest = max((one["updated_at"] for one in tasks), key=datetime.fromisoformat, default=cursor)
         return Page(tuple(_answers(tasks)), newest)

@@ -124,10 +124,13 @@ def test_an_annotation_comes_back_as_one_label(
             studio.annotate(tasks[queries[0].id], "cant_tell")
             broker.start()
             until(lambda: server.gateway.counts().used == 2, broker, 60)
+            studio.annotate(tasks[queries[2].id], "equal")  # it has reconciled by now, and polls from where it was
+            until(lambda: server.gateway.counts().used == 3, broker, 60)
         finally:
             broker.kill()
+        assert ledger_of(server).account().trouble == ""
         labels = log(server.gateway)
-        assert [(label.query, label.seconds) for label in labels] == [(queries[1].id, 4.5), (queries[0].id, 4.5)]
+        assert [(label.query, label.seconds) for label in labels] == [(queries[n].id, 4.5) for n in (1, 0, 2)]
         assert labels[0].choice is (Choice.B if labels[0].flipped else Choice.A)
         assert labels[1].choice is Choice.CANT_TELL
 
