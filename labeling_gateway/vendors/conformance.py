@@ -27,6 +27,7 @@ from labeling_gateway.vendors.interface import (
     Settings,
     ShownChoice,
     Task,
+    Unavailable,
     Vendor,
     Video,
 )
@@ -35,6 +36,8 @@ from labeling_gateway.vendors.wire import news_from_json, news_to_json
 _DEADLINE_SECONDS = 3600.0
 _POLL_SECONDS = 0.5
 _SETTLE_SECONDS = 3.0  # in which what was cancelled must not be answered
+_RETRIES = 10  # of all checks together, where the vendor is busy: that breaks no promise
+_RETRY_SECONDS = (1.0, 10.0)  # before the next try, and at most where the vendor says how long
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Conformance:
     settings: Settings
     patience: float = 0.0
     batch: Batch = field(init=False)
+    _retries: int = field(init=False, default=_RETRIES)
 
     def __post_init__(self) -> None:
         self.batch = self._batch()
@@ -77,11 +81,23 @@ class Conformance:
         checks.append(("lets what was given back rest", self._rest))
         for promise, check in checks:
             try:
-                check()
+                self._patiently(check)
                 problem = ""
             except Exception as error:  # of somebody else's code, which is what is being tried
                 problem = " ".join(f"{type(error).__name__}: {error}".removeprefix("AssertionError: ").split())
             yield Result(promise, problem)
+
+    def _patiently(self, check: Callable[[], None]) -> None:
+        """One check, from its start again after Unavailable, as the broker would: every call may come twice."""
+        while True:
+            try:
+                return check()
+            except Unavailable as busy:
+                if not self._retries:
+                    raise
+                self._retries -= 1
+                first, most = _RETRY_SECONDS
+                time.sleep(min(most, busy.retry_after or first))
 
     def _capabilities(self) -> None:
         can = self.vendor.capabilities

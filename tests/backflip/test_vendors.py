@@ -67,7 +67,8 @@ def test_a_mistake_in_the_file_ends_before_anything_trains(tmp_path: Path, harm:
 def test_a_vendor_is_tried_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("labeling_gateway.vendors.conformance._SETTLE_SECONDS", 0.0)
+    for pause, seconds in (("_SETTLE_SECONDS", 0.0), ("_RETRY_SECONDS", (0.0, 0.0))):
+        monkeypatch.setattr(f"labeling_gateway.vendors.conformance.{pause}", seconds)
     file = tmp_path / "vendors.toml"
     table = '[vendors.acme]\nkind = "http"\n[vendors.acme.options]\nurl = "https://127.0.0.1:9"\n'
 

@@ -39,6 +39,13 @@ def test_signed_http_keeps_its_promises() -> None:
         assert broken(open_vendor(of), of, patience=10) == {}
 
 
+def test_a_vendor_that_is_busy_now_and_then_breaks_no_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labeling_gateway.vendors.conformance._RETRY_SECONDS", (0.05, 0.05))
+    with fake_vendor(Faults(busy=0.15, torn=0.05), seed=2) as fake:
+        of = settings(url=fake.url)
+        assert broken(open_vendor(of), of, patience=10) == {}
+
+
 @pytest.fixture
 def folder_vendor(tmp_path: Path) -> tuple[Any, Settings]:
     """The vendor that docs/write-a-vendor.md builds."""
