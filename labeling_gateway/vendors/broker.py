@@ -92,8 +92,11 @@ class Broker:
             given += account.given
             coming += held * answers if answers > 1 else 0
             affordable = int(liaison.ledger.room() / liaison.price) * answers if liaison.price else _BOUNDLESS
-            room = min(settings.at_once - held * answers, affordable) if liaison.ready else 0
-            stands.append(Stand(settings.name, settings.share, settings.priority, account.given, max(0, room)))
+            waiting = liaison.waiting
+            given += waiting
+            room = min(settings.at_once - held * answers, affordable) - waiting if liaison.ready else 0
+            asked = account.given + waiting
+            stands.append(Stand(settings.name, settings.share, settings.priority, asked, max(0, room)))
         for vendor in self._vendors.vendors:
             if vendor.kind == PAGE:
                 left = max(0, counts.asked - counts.open - given)

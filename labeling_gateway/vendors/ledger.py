@@ -137,9 +137,10 @@ class Ledger:
     def account(self) -> Account:
         names = ("reserved", "spent", "disputed", "given", "answered", "reservations", "cursor", "trouble")
         (found,) = self._session.run(("HMGET", self.keys.account, *names))
-        reserved, spent, *counts = (int(value or 0) for value in found[:-2])
-        words = ((value or b"").decode() for value in found[-2:])
-        return Account(from_micros(reserved), from_micros(spent), *counts, *words)
+        reserved, spent, disputed, given, answered, reservations = (int(value or 0) for value in found[:-2])
+        cursor, trouble = ((value or b"").decode() for value in found[-2:])
+        amounts = from_micros(reserved), from_micros(spent)
+        return Account(*amounts, disputed, given, answered, reservations, cursor, trouble)
 
     def room(self) -> Decimal:
         """How much may still be set aside."""

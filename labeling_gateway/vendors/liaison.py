@@ -9,20 +9,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from contracts.encoding import content_hash
-from contracts.label import Lease
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.vendors.account import Item
 from labeling_gateway.vendors.config import BrokerConfig, VendorConfig
+from labeling_gateway.vendors.gathering import Gathering
 from labeling_gateway.vendors.intake import Intake
-from labeling_gateway.vendors.interface import Batch, Seat, Task, Vendor, VendorRefused
+from labeling_gateway.vendors.interface import Batch, Seat, Task, Unavailable, Vendor, VendorRefused
 from labeling_gateway.vendors.ledger import Ledger
 from labeling_gateway.vendors.money import shown
 from labeling_gateway.vendors.patience import Patience
 from labeling_gateway.vendors.seats import Seats
-from labeling_gateway.vendors.videos import CannotDraw, Videos
+from labeling_gateway.vendors.videos import Videos
 
 logger = logging.getLogger("backflip.vendors")
 
@@ -54,6 +54,9 @@ class Liaison:
         self._intake = Intake(client, ledger, settings.name)
         self._videos = videos
         self._seats = seats
+        can = self.capabilities
+        drawn = None if can.videos == "none" else videos
+        self._gathering = Gathering(client, drawn, settings.name, can.smallest_batch, config.lease_seconds, told)
         self._told = told
         self._patience = Patience(settings.name)
         self._poll_at = self._renew_at = self._reconcile_at = self._rest_until = 0.0  # all on the monotonic clock
@@ -62,6 +65,11 @@ class Liaison:
     def ready(self) -> bool:
         """Whether it can be given anything just now."""
         return not self._patience.away and time.monotonic() >= self._rest_until
+
+    @property
+    def waiting(self) -> int:
+        """How many questions it will be given once their clips are drawn."""
+        return self._gathering.waiting
 
     def step(self, wanted: Callable[[], int], over: bool) -> bool:
         """One round; whether there was anything to do.
@@ -86,6 +94,8 @@ class Liaison:
             busy |= bool(attempt(lambda: self._give(wanted)))
         if self._patience.end():
             self.ledger.say(self._patience.trouble)
+        if over or self._patience.away:
+            self._gathering.disband()
         return busy
 
     def _take_inbox(self) -> bool:
@@ -155,27 +165,24 @@ class Liaison:
 
     def _give(self, wanted: Callable[[], int]) -> bool:
         count = wanted() if self.ready else 0
-        if not count:
+        if not count and not self.waiting:
             return False
         self._check_price()
         if self.capabilities.brings == "people":
             return self._give_seats(count // self.settings.answers)
-        leases: list[Lease] = []
-        while len(leases) < min(count, self.capabilities.batch):
-            lease = self._client.lease(self.settings.name, self._config.lease_seconds)
-            if lease is None:
-                break
-            leases.append(lease)
+        leases = self._gathering.gather(min(count, self.capabilities.batch - self.waiting))
         if not leases:
-            return False
-        if len(leases) < self.capabilities.smallest_batch or not self._draw(leases):
-            self._rest(leases)
+            if not self.waiting:
+                self._rest()
             return False
         batch = content_hash(" ".join(f"{one.query.id}:{one.fence}" for one in leases).encode())[:16]
         flipped = [bool(int(content_hash(f"{batch}/{one.query.id}".encode())[0], 16) & 1) for one in leases]
         items = self.ledger.reserve(batch, leases, flipped, self.price, self._deadline())
         kept = {item.query for item in items}
-        self._rest([lease for lease in leases if lease.query.id not in kept])
+        unpaid = [lease for lease in leases if lease.query.id not in kept]
+        if unpaid:
+            self._gathering.put_back(unpaid)
+            self._rest()
         if items:
             self._submit(batch, items)
         return bool(items)
@@ -199,7 +206,7 @@ class Liaison:
             except VendorRefused:
                 self._intake.give_back(items)
                 self.ledger.submitted(batch)
-                self._rest([])
+                self._rest()
                 raise
         self.ledger.submitted(batch)
 
@@ -212,9 +219,9 @@ class Liaison:
     def _task(self, item: Item) -> Task:
         query = self._client.query(item.query)
         left, right = (query.clip_b, query.clip_a) if item.flipped else (query.clip_a, query.clip_b)
-        if self.capabilities.videos != "none":
-            self._videos.draw((left, right), self._told)
         how = self.capabilities.videos
+        if how != "none" and not {left, right} <= self._videos.draw((left, right), self._told)[0]:
+            raise Unavailable("the clips of what it is to be asked are not drawn yet")
         return Task(
             id=item.id,
             question=self._client.scene(query.scene).question,
@@ -223,22 +230,9 @@ class Liaison:
             deadline=item.deadline,
         )
 
-    def _draw(self, leases: list[Lease]) -> bool:
-        """Whether the vendor can be shown all of these; before any money is set aside for them."""
-        if self.capabilities.videos == "none":
-            return True
-        try:
-            self._videos.draw((clip for one in leases for clip in (one.query.clip_a, one.query.clip_b)), self._told)
-        except (CannotDraw, TimeoutError) as error:
-            logger.warning("%s is asked nothing for now: %s", self.settings.name, error)
-            return False
-        return True
-
-    def _rest(self, leases: Iterable[Lease]) -> None:
-        """Gives questions back that this vendor cannot be asked just now, and asks for no others for a moment."""
-        for lease in leases:
-            self._client.release(lease)
-            self._rest_until = time.monotonic() + _REST_SECONDS
+    def _rest(self) -> None:
+        """Asks for no other questions for a moment: those that were given back would be the first."""
+        self._rest_until = time.monotonic() + _REST_SECONDS
 
     def _deadline(self) -> float:
         return time.time() + 3600 * self.settings.deadline_hours

@@ -15,11 +15,7 @@ from labeling_gateway.web.films import Films
 from labeling_gateway.web.tickets import Tickets
 
 _LOOK_SECONDS = 0.05
-_DRAW_SECONDS = 120.0  # for all the clips of a batch
-
-
-class CannotDraw(ValueError):
-    """These clips cannot be shown to a vendor."""
+_DRAW_SECONDS = 10.0  # that a vendor's answers may have to wait meanwhile
 
 
 class Videos:
@@ -34,22 +30,22 @@ class Videos:
     def close(self) -> None:
         self._films.close()
 
-    def draw(self, clips: Iterable[str], told: threading.Event) -> None:
-        """Has clips drawn, by hash, and waits for them.
-
-        Raises:
-            CannotDraw: one of them cannot be drawn.
-            TimeoutError: it takes too long, or the process was told to end.
-        """
+    def draw(self, clips: Iterable[str], told: threading.Event) -> tuple[frozenset[str], frozenset[str]]:
+        """Has clips drawn, by hash, and waits a moment: those that are there then, and those that cannot be drawn."""
         waiting = set(clips)
+        there: set[str] = set()
+        never: set[str] = set()
         give_up = time.monotonic() + _DRAW_SECONDS
-        while waiting:
-            try:
-                waiting = {clip for clip in waiting if self._films.find(clip) is None}
-            except ValueError as error:
-                raise CannotDraw(str(error)) from None
-            if waiting and (told.wait(_LOOK_SECONDS) or time.monotonic() > give_up):
-                raise TimeoutError(f"{len(waiting)} clips are not drawn yet")
+        while True:
+            for clip in waiting:
+                try:
+                    if self._films.find(clip) is not None:
+                        there.add(clip)
+                except ValueError:  # it was logged when it was tried
+                    never.add(clip)
+            waiting -= there | never
+            if not waiting or time.monotonic() > give_up or told.wait(_LOOK_SECONDS):
+                return frozenset(there), frozenset(never)
 
     def show(self, clip: str, how: Literal["bytes", "url", "none"], until: float) -> Video:
         """One clip that was drawn; an address is good until then, seconds since the epoch."""

@@ -84,7 +84,7 @@ def ledger_of(server: Server, cap: str = "100", total: str = "100") -> Ledger:
     return Ledger(server.store_url, server.config.run, "fake", Caps(Decimal(cap), Decimal(total)))
 
 
-def until(condition: Callable[[], bool], broker: BrokerProcess, seconds: float = 20.0) -> None:
+def until(condition: Callable[[], bool], broker: BrokerProcess, seconds: float = 90.0) -> None:
     give_up = time.monotonic() + seconds
     while not condition():
         died = broker.process is not None and broker.process.poll()
