@@ -21,7 +21,7 @@ from actors.ray_pool import ActorPool, ServiceAddresses
 from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.errors import UserError
-from backflip.labeling_page import let_in, page_answers, page_config
+from backflip.labeling_page import broker_config, let_in, page_answers, page_config
 from backflip.labels import bring_labels
 from backflip.run_folder import RunFolder
 from backflip.supervisor import Part, Supervisor
@@ -34,6 +34,8 @@ from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig, TeacherConfig
 from labeling_gateway.embedded import free_port
 from labeling_gateway.store import StoreError
+from labeling_gateway.vendors.config import read_vendors
+from labeling_gateway.vendors.overview import Overview
 from labeling_gateway.web.config import WebConfig
 from learner.loop import Progress
 from reward_service.client import RewardClient, RewardServiceUnavailable
@@ -67,6 +69,7 @@ class DistributedSystem:
         self._started_ray = False
         self._progress_from = 0.0
         self.page: WebConfig | None = None
+        self._vendors: Overview | None = None
         self._notices: list[str] = []
         self._stopping = threading.Event()
         self._listening: threading.Thread | None = None
@@ -159,9 +162,13 @@ class DistributedSystem:
         self._start(folder, "labeling gateway", "labeling_gateway", gateway, secret)
         if config.labels.source == "scripted":
             self._start(folder, "teacher", "labeling_gateway.teacher", teacher, secret)
-        if config.labels.source == "web":
+        if config.labels.has_page:
             page = self.page = page_config(config, folder, scene.question, address, training=True)
             self._start(folder, "labeling page", "labeling_gateway.web", page, secret, lambda: page_answers(page))
+            if page.vendors:
+                self._vendors = Overview(read_vendors(page.vendors), self._store.url, folder.run)
+                broker = broker_config(config, page)
+                self._start(folder, "vendors' broker", "labeling_gateway.vendors", broker, secret)
         return ServiceAddresses(folder.run, address, self._store.url)
 
     def _start(
@@ -215,6 +222,8 @@ class DistributedSystem:
             facts.labels_imported = counts.imported
             paused = gateway.paused_raters()
             facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, paused)
+            if self._vendors is not None:
+                facts.parts |= self._vendors.statuses()
         except StoreError as error:
             trouble["label store"] = Status(str(error), held_up=True)
         facts.parts |= trouble

@@ -149,7 +149,7 @@ def label_parts(
     }
     if config.labels.source == "scripted":
         parts["teacher"] = Status("answering" if counts.open + counts.leased else "waiting for questions")
-    if config.labels.source == "web":
+    if config.labels.has_page:
         unanswered = counts.open + counts.leased
         waits = [f"{unanswered} questions wait for their answers"] if unanswered else []
         waits += [f"{counts.wanting} for further raters"] if counts.wanting else []

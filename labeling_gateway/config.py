@@ -40,8 +40,12 @@ class LabelsConfig:
     budget: int = 900
     """Answers that may be used, ties and "can't tell" included."""
 
-    source: Literal["scripted", "web", "none"] = "scripted"
-    """Who answers: a scripted teacher that judges by the task's own score, people on a page of their own, or nobody."""
+    source: Literal["scripted", "web", "vendors", "none"] = "scripted"
+    """Who answers: a scripted teacher that judges by the task's own score, people on a page of their own, outside
+    vendors beside that page, or nobody."""
+
+    vendors: str = ""
+    """File that names the vendors, TOML, with their shares, prices and caps; see docs/vendors.md."""
 
     address: str = "127.0.0.1:8020"
     """Where the labeling page listens, HOST:PORT; port 0 is a free one."""
@@ -110,8 +114,10 @@ class LabelsConfig:
     def __post_init__(self) -> None:
         if self.budget < 0:
             raise ValueError(f"labels.budget must be 0 or more, not {self.budget}")
-        if self.source not in ("scripted", "web", "none"):
-            raise ValueError(f"labels.source must be scripted, web or none, not {self.source!r}")
+        if self.source not in ("scripted", "web", "vendors", "none"):
+            raise ValueError(f"labels.source must be scripted, web, vendors or none, not {self.source!r}")
+        if (self.source == "vendors") != bool(self.vendors):
+            raise ValueError("labels.source vendors and labels.vendors FILE go together: give both or neither")
         check_address(self.address, allow_remote=self.allow_remote)
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("TLS needs a certificate and its key: give both labels.tls-cert and labels.tls-key")
@@ -156,6 +162,11 @@ class LabelsConfig:
     def checks(self) -> Checks:
         """What the store must know to check raters."""
         return Checks(self.gold_share, self.repeat_share, self.minimum_seconds)
+
+    @property
+    def has_page(self) -> bool:
+        """Whether the labeling page runs."""
+        return self.source in ("web", "vendors")
 
     @property
     def questions(self) -> int:

@@ -8,14 +8,15 @@ from http import HTTPStatus
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from contracts.label import Choice, Opinion
+from contracts.label import Opinion
 from labeling_gateway.leasing import Given
+from labeling_gateway.shown import chosen
 from labeling_gateway.store import StoreError
 from labeling_gateway.web.callers import Caller, Desked
 from labeling_gateway.web.errors import Refusal
 from labeling_gateway.web.holdings import LEASE_SECONDS
 from labeling_gateway.web.labeling import named_lease
-from labeling_gateway.web.models import Answer, Pair, Saved, ShownChoice, UndoRequest
+from labeling_gateway.web.models import Answer, Pair, Saved, UndoRequest
 from labeling_gateway.web.pairs import show, take_turn
 from labeling_gateway.web.refusals import refusals
 
@@ -38,7 +39,7 @@ async def answer(body: Answer, session: Caller, desk: Desked) -> Response:
     """
     held = await named_lease(desk, body.query, body.fence, session.rater)
     flipped = bool(held.flipped)
-    given = Given(held, _choice(body.choice, flipped=flipped), body.seconds, flipped)
+    given = Given(held, chosen(body.choice, flipped=flipped), body.seconds, flipped)
     taken = await take_turn(desk, session.rater, given, body.next)
     if taken.hasty:
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"seconds: {taken.hasty}")
@@ -71,11 +72,3 @@ async def undo(body: UndoRequest, session: Caller, desk: Desked) -> Pair:
     desk.holdings.hold(session.rater, held)
     (pair,) = await show(desk, [held], session.rater)
     return pair
-
-
-def _choice(shown: ShownChoice, *, flipped: bool) -> Choice:
-    if shown is ShownChoice.EQUAL:
-        return Choice.EQUAL
-    if shown is ShownChoice.CANT_TELL:
-        return Choice.CANT_TELL
-    return Choice.A if (shown is ShownChoice.LEFT) != flipped else Choice.B

@@ -5,10 +5,11 @@ Names that go out are stable: other pages are built on them.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from labeling_gateway.shown import ShownChoice
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["0" * 64])]
 QueryId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["000000-0123456789ab"])]
@@ -114,13 +115,6 @@ class Renewal(BaseModel):
     seconds_left: float
 
 
-class ShownChoice(StrEnum):
-    LEFT = "left"
-    RIGHT = "right"
-    EQUAL = "equal"
-    CANT_TELL = "cant_tell"
-
-
 class Answer(Asked):
     query: QueryId
     fence: Fence
@@ -196,3 +190,9 @@ class SceneView(BaseModel):
     bodies: list[Body]
     geoms: list[Geom]
     meshes: list[Mesh]
+
+
+class Received(BaseModel):
+    """A vendor's webhook is on disk."""
+
+    new: bool = Field(description="Not so where the same webhook came before; nothing was changed then.")

@@ -13,10 +13,13 @@ import uvicorn
 
 from contracts.loopback import is_loopback
 from labeling_gateway.client import GatewayClient
+from labeling_gateway.vendors.config import read_vendors
 from labeling_gateway.web.app import make_app
 from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.desk import Desk
+from labeling_gateway.web.links import base_url
 from labeling_gateway.web.tickets import open_tickets
+from labeling_gateway.web.vendor_desk import VendorDesk
 
 logger = logging.getLogger("backflip.labeling_page")
 
@@ -44,7 +47,7 @@ def serve(config: WebConfig, url: str) -> None:
     listening = _listen(config)
     server = uvicorn.Server(
         uvicorn.Config(
-            make_app(desk),
+            make_app(desk, _vendors(config, url)),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -60,6 +63,11 @@ def serve(config: WebConfig, url: str) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     logger.info("labeling page of run %s on %s", config.run, config.address)
     server.run(sockets=[listening])
+
+
+def _vendors(config: WebConfig, url: str) -> VendorDesk | None:
+    """Raises ValueError where vendors.toml, or a vendor that it names, cannot be used."""
+    return VendorDesk(read_vendors(config.vendors), config.run, url, base_url(config)) if config.vendors else None
 
 
 def _listen(config: WebConfig) -> socket.socket:

@@ -48,6 +48,16 @@ class Session:
     expires_at: float
 
 
+@dataclass(frozen=True)
+class SeatTicket:
+    """Lets the people whom a vendor sends answer questions, each under the name that the vendor gives them."""
+
+    vendor: str
+    batch: str
+    answers: int  # that each shall give
+    expires_at: float
+
+
 class Refused(ValueError):
     """A ticket is not ours, or over; one line says which."""
 
@@ -101,6 +111,25 @@ class Tickets:
     def flipped(self, query: str, fence: int, rater: str) -> bool:
         """Where either side will do, whether clip b is shown on the left: even odds, and the same for a lease."""
         return bool(self._mac("side", query, str(fence), rater)[-1] & 1)
+
+    def seal_video(self, clip: str, until: int) -> str:
+        """Lets whoever has it watch one clip until then, seconds since the epoch."""
+        return self._mac("video", clip, str(until)).hex()[:32]
+
+    def opens_video(self, clip: str, until: int, seal: str) -> bool:
+        genuine = hmac.compare_digest(seal.encode(), self.seal_video(clip, until).encode())
+        return genuine and until > time.time()
+
+    def write_seat(self, seat: SeatTicket) -> str:
+        return self._write("seat", asdict(seat))
+
+    def read_seat(self, ticket: str) -> SeatTicket:
+        """Raises Refused."""
+        return SeatTicket(**self._read("seat", ticket))
+
+    def completion_code(self, batch: str) -> str:
+        """What proves to a vendor that a person it sent is done; nobody can guess it from the ticket."""
+        return base64.b32encode(self._mac("completion", batch)).decode()[:10]
 
     def _write(self, kind: str, fields: dict[str, Any]) -> str:
         body = _encode(json.dumps(fields, separators=(",", ":")).encode())
