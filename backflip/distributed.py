@@ -213,7 +213,8 @@ class DistributedSystem:
             budget = gateway.control().budget
             facts.labels_budget = self._config.labels.questions if budget is None else budget
             facts.labels_imported = counts.imported
-            facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version)
+            facts.alarms = gateway.alarms()
+            facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, facts.alarms)
         except StoreError as error:
             trouble["label store"] = Status(str(error), held_up=True)
         facts.parts |= trouble

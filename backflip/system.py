@@ -16,6 +16,7 @@ from backflip.errors import UserError
 from backflip.run_folder import RunFolder
 from contracts.rollout import UNFITTED
 from contracts.status import Status
+from labeling_gateway.alarms import Alarm
 from labeling_gateway.client import Counts, GatewayClient
 from labeling_gateway.embedded import EmbeddedStore, start_embedded
 from labeling_gateway.store import StoreError, connect
@@ -36,6 +37,7 @@ class Facts:
     labels_imported: int = 0
     reward_version: int = 0
     held_out_accuracy: float | None = None
+    alarms: list[Alarm] = field(default_factory=list)  # every one of the run, ended ones too
     parts: dict[str, Status] = field(default_factory=dict)  # by name, what each does or waits for
 
 
@@ -133,8 +135,10 @@ def require_store() -> None:
         raise UserError(str(error)) from None
 
 
-def label_parts(config: TrainConfig, counts: Counts, fitted: int, version: int) -> dict[str, Status]:
-    """What the parts that turn questions into a reward are doing.
+def label_parts(
+    config: TrainConfig, counts: Counts, fitted: int, version: int, alarms: list[Alarm]
+) -> dict[str, Status]:
+    """What the parts that turn questions into a reward are doing, and what is wrong with the reward.
 
     Args:
         fitted: answers that reward model ``version`` was fitted to.
@@ -157,6 +161,8 @@ def label_parts(config: TrainConfig, counts: Counts, fitted: int, version: int) 
             f"scoring by version {version}, "
             + (f"{fresh} answers not fitted yet" if fresh > 0 else "all answers fitted")
         )
+    if standing := [alarm.words for alarm in alarms if alarm.ended_at is None]:
+        parts["alarm"] = Status(f"the reward model may be fooled: {'; '.join(standing)}", held_up=True)
     return parts
 
 

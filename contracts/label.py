@@ -13,6 +13,9 @@ SCHEMA = 2
 HELD_OUT_SHARE = 0.1
 """The share of queries that no member of the reward ensemble ever trains on."""
 
+ALARM = "alarm"
+"""`Query.chosen_by` of a question that is asked because the reward model may be fooled: look at it from every side."""
+
 
 class Choice(StrEnum):
     """Which clip is better. Ties count one half; "can't tell" teaches nothing but was answered."""
@@ -40,7 +43,7 @@ class Query:
     clip_a: str
     clip_b: str
     scene: str
-    chosen_by: str  # "disagreement" or "uniform"
+    chosen_by: str  # "disagreement", "uniform" or ALARM
     disagreement: float  # std over members of P(a is better), by their scaled rewards when it was chosen
     policy_version: int  # the newer of the two clips' policies
     reward_version: int  # the model that chose it

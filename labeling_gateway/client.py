@@ -14,8 +14,10 @@ from redis.client import PubSub
 from contracts.clip import Clip, Scene
 from contracts.encoding import canonical_json, content_hash
 from contracts.label import Choice, Label, Lease, Query
-from labeling_gateway import label_log, leasing, ownership, scripts
+from labeling_gateway import alarm_log, label_log, leasing, ownership, scripts
+from labeling_gateway.alarms import Alarm
 from labeling_gateway.durable import Command
+from labeling_gateway.evidence import Claim
 from labeling_gateway.hasty import Hasty
 from labeling_gateway.raters import RaterBook
 from labeling_gateway.replies import Answered, Control, Counts, Progress, Rater, Receipt
@@ -223,6 +225,10 @@ class GatewayClient:
             labels=labels,
         )
 
+    def alarms(self) -> list[Alarm]:
+        """Every alarm of the run, as it was raised, in that order; those that stand have not ended."""
+        return alarm_log.alarms(self._store)
+
     # What brings in answers of another run.
 
     def import_answers(self, answers: list[tuple[Query, Label]], clips: dict[str, bytes]) -> int:
@@ -263,6 +269,18 @@ class GatewayClient:
             lost = queries[replies.index(b"clips")].id
             raise StoreError(f"the store has lost a clip of question {lost} right after it was put")
         return replies.count(b"asked")
+
+    def note_alarm(self, alarm: Alarm) -> None:
+        """Keeps an alarm that was raised, or has ended; on disk when this returns."""
+        alarm_log.note_alarm(self._store, alarm)
+
+    def note_claims(self, claims: dict[str, Claim]) -> None:
+        """What the model that chose them says of questions, by their ids, before anybody answers."""
+        alarm_log.note_claims(self._store, claims)
+
+    def claims(self) -> dict[str, Claim]:
+        """By question."""
+        return alarm_log.claims(self._store)
 
     def asked(self) -> Iterator[Query]:
         """All questions, in the order they were asked."""

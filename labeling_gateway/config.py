@@ -65,6 +65,12 @@ class LabelsConfig:
     uniform_share: float = 0.05
     """Share of the questions that are drawn at random; disagreement of the ensemble chooses the others."""
 
+    check_share: float = 0.05
+    """Share of the questions that check whether the policy is better than it was where the reward model is sure."""
+
+    alarm_share: float = 0.2
+    """Share of the budget that is asked ahead of its time while the reward model may be fooled."""
+
     upfront: float = 0.25
     """Share of the budget that may be asked before any training."""
 
@@ -80,6 +86,9 @@ class LabelsConfig:
     teacher_mistakes: float = 0.0
     """Chance that the scripted teacher names the other clip."""
 
+    teacher_one_view: int = 0
+    """Answers that the scripted teacher gives by what one camera shows, before it turns clips to look at every side."""
+
     from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """Answers to begin with, beside the budget: a label archive that `backflip export` wrote, or a run's folder."""
 
@@ -93,7 +102,7 @@ class LabelsConfig:
             raise ValueError("TLS needs a certificate and its key: give both labels.tls-cert and labels.tls-key")
         if self.clip_steps < 2:
             raise ValueError(f"labels.clip-steps must be 2 or more, not {self.clip_steps}")
-        for name in ("uniform_share", "upfront", "teacher_mistakes"):
+        for name in ("uniform_share", "check_share", "alarm_share", "upfront", "teacher_mistakes"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"labels.{name.replace('_', '-')} must be from 0 to 1, not {getattr(self, name)}")
         if not 0 < self.ask_until <= 1:

@@ -15,9 +15,11 @@ from contracts.label import Query
 from contracts.rollout import UNFITTED
 from labeling_gateway.client import Counts, GatewayClient
 from labeling_gateway.config import GatewayConfig, LabelsConfig
-from labeling_gateway.pool import Pool
+from labeling_gateway.evidence import Claim, claims
+from labeling_gateway.pool import Candidate, Pool
 from labeling_gateway.schedule import due
-from labeling_gateway.selection import PAIRS_PER_QUESTION, choose, clip_sums
+from labeling_gateway.selection import PAIRS_PER_QUESTION, Pick, choose, claimed, clip_sums
+from labeling_gateway.watch import NEWEST, Watch
 
 logger = logging.getLogger("backflip.labeling_gateway")
 
@@ -52,7 +54,9 @@ class Gateway:
         self._config = config
         self._client = client
         self._score = score
-        self._pool = Pool(name for query in client.asked() for name in (query.clip_a, query.clip_b))
+        asked = list(client.asked())
+        self._pool = Pool(name for query in asked for name in (query.clip_a, query.clip_b))
+        self._watch = Watch(client, asked)
         self._candidates = client.counts().candidates
         self._scoring_from = 0.0  # on the monotonic clock, after the reward service did not answer
         self._reported: tuple[int, str] | None = None
@@ -87,7 +91,9 @@ class Gateway:
         if control.budget is not None:
             labels = replace(labels, budget=control.budget)
         unanswered = counts.open + counts.leased
-        wanted = due(labels, progress.share if progress else 0.0, counts.asked, unanswered)
+        self._look(counts.labels, progress.env_steps if progress else 0)
+        alarm = bool(self._watch.standing)
+        wanted = due(labels, progress.share if progress else 0.0, counts.asked, unanswered, alarm)
         asked = 0
         if control.paused:
             waiting = "the owner, who paused asking"
@@ -109,13 +115,27 @@ class Gateway:
         self._show()
         return asked
 
+    def _look(self, labels: int, env_steps: int) -> None:
+        """Whether the reward model is being fooled, where there is anything new to tell it by."""
+        newest = self._pool.newest(NEWEST)
+        if not newest or not self._watch.due(labels, newest[0][2].policy_version):
+            return
+        judged = self._watch.judged(newest[0][2].scene)
+        scored = self._score_clips([*newest, *judged]) if judged else None
+        if scored is not None and scored[1] != UNFITTED:
+            self._watch.look(newest, judged, *scored, env_steps)
+
+    def _score_clips(self, clips: list[Candidate]) -> tuple[np.ndarray, int] | None:
+        return self._score(
+            np.concatenate([clip.observation for _, _, clip in clips]),
+            np.concatenate([clip.action for _, _, clip in clips]),
+        )
+
     def _choose(self, wanted: int, asked: int) -> tuple[list[Query], dict[str, bytes]]:
         rng = np.random.default_rng([self._config.seed, asked])
         newest = self._pool.newest(2 * PAIRS_PER_QUESTION * wanted)
-        scored = self._score(
-            np.concatenate([clip.observation for _, _, clip in newest]),
-            np.concatenate([clip.action for _, _, clip in newest]),
-        )
+        considered = [*newest, *self._watch.judged(newest[0][2].scene)]
+        scored = self._score_clips(considered)
         if scored is None:
             if not self._scoring_from:
                 logger.warning("the reward service does not answer; no questions are asked until it does")
@@ -125,11 +145,12 @@ class Gateway:
             logger.info("the reward service answers again")
         self._scoring_from = 0.0
         member_reward, version = scored
-        sums = None if version == UNFITTED else clip_sums(member_reward, [len(clip) for _, _, clip in newest])
+        sums = None if version == UNFITTED else clip_sums(member_reward, [len(clip) for _, _, clip in considered])
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
-        for pick in choose(len(newest), sums, wanted, self._config.labels.uniform_share, rng):
-            (name_a, data_a, clip_a), (name_b, data_b, clip_b) = newest[pick.a], newest[pick.b]
+        picks = self._picks(len(newest), sums, wanted, rng)
+        for pick in picks:
+            (name_a, data_a, clip_a), (name_b, data_b, clip_b) = considered[pick.a], considered[pick.b]
             clips |= {name_a: data_a, name_b: data_b}
             queries.append(
                 Query(
@@ -143,7 +164,23 @@ class Gateway:
                     reward_version=version,
                 )
             )
+        said: dict[str, Claim] = {}
+        if sums is not None and picks:
+            pairs = np.array([(pick.a, pick.b) for pick in picks])
+            said = {query.id: claim for query, claim in zip(queries, claims(sums, pairs), strict=True)}
+        self._watch.asking(said, [considered[clip] for pick in picks for clip in (pick.a, pick.b)])
         return queries, clips
+
+    def _picks(self, newest: int, sums: np.ndarray | None, wanted: int, rng: np.random.Generator) -> list[Pick]:
+        """Checks of what the model is sure of first, all of them while an alarm stands."""
+        labels = self._config.labels
+        if sums is None:
+            return choose(newest, None, wanted, labels.uniform_share, rng)
+        alarm = bool(self._watch.standing)
+        checks = wanted if alarm else int(rng.binomial(wanted, labels.check_share))
+        picks = claimed(newest, sums, checks, "alarm" if alarm else "check", rng)
+        taken = [clip for pick in picks for clip in (pick.a, pick.b)]
+        return picks + choose(newest, sums[:newest], wanted - len(picks), labels.uniform_share, rng, taken)
 
     def _report(self, waiting: str) -> None:
         report = (self._candidates, waiting)

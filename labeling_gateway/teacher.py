@@ -16,9 +16,10 @@ import numpy as np
 from contracts import lifetime, log
 from contracts.clip import Clip
 from contracts.encoding import content_hash
-from contracts.label import Choice, Query
+from contracts.label import ALARM, Choice, Query
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import LabelsConfig, TeacherConfig
+from labeling_gateway.onlooker import apparent_grasp
 from labeling_gateway.polling import poll, store_url, told_to_end
 from labeling_gateway.store import StoreError
 
@@ -51,15 +52,13 @@ class ScriptedTeacher:
         lease = self._client.lease(self._rater, LEASE_SECONDS)
         if lease is None:
             return False
-        choice = self.judge(lease.query, *self._client.clips(lease.query, with_oracle=True))
+        choice = self.judge(lease.query, *self._client.clips(lease.query, with_oracle=True), looks_once=self._looks_once(lease.query))
         self._client.answer(lease, self._rater, choice, seconds=0.0)
         return True
 
-    def judge(self, query: Query, a: Clip, b: Clip) -> Choice:
+    def judge(self, query: Query, a: Clip, b: Clip, *, looks_once: bool = False) -> Choice:
         """What this teacher says of two clips. Raises ValueError where they carry no oracle."""
-        if a.oracle is None or b.oracle is None:
-            raise ValueError(f"question {query.id} has clips without a score of the task; a scripted teacher needs one")
-        margin = float(a.oracle.sum(dtype=np.float64) - b.oracle.sum(dtype=np.float64))
+        margin = self._value(query, a, looks_once) - self._value(query, b, looks_once)
         if margin == 0:
             return Choice.EQUAL
         chance = 0.5 * (1 + math.tanh(self._labels.teacher_beta * margin / 2))
@@ -67,6 +66,20 @@ class ScriptedTeacher:
         says_a = rng.random() < chance
         mistaken = rng.random() < self._labels.teacher_mistakes
         return Choice.A if says_a != mistaken else Choice.B
+
+
+    def _value(self, query: Query, clip: Clip, looks_once: bool) -> float:
+        if looks_once:
+            return apparent_grasp(self._client.scene(query.scene), clip)
+        if clip.oracle is None:
+            raise ValueError(f"question {query.id} has clips without a score of the task; a scripted teacher needs one")
+        return float(clip.oracle.sum(dtype=np.float64))
+
+    def _looks_once(self, query: Query) -> bool:
+        """Whether it answers without turning the clips."""
+        if not self._labels.teacher_one_view or query.chosen_by == ALARM:
+            return False
+        return self._client.counts().used < self._labels.teacher_one_view
 
 
 def main() -> int:
