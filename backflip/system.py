@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -136,7 +137,7 @@ def require_store() -> None:
 
 
 def label_parts(
-    config: TrainConfig, counts: Counts, fitted: int, version: int, alarms: list[Alarm]
+    config: TrainConfig, counts: Counts, fitted: int, version: int, alarms: Sequence[Alarm] = ()
 ) -> dict[str, Status]:
     """What the parts that turn questions into a reward are doing, and what is wrong with the reward.
 

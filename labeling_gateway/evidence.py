@@ -60,8 +60,8 @@ def claims(sums: np.ndarray, pairs: np.ndarray) -> list[Claim]:
     """
     margin = sums[pairs[:, 0]] - sums[pairs[:, 1]]
     chance = (0.5 * (1 + np.tanh(margin / 2))).mean(axis=1)
-    unanimous = (margin > 0).all(axis=1) | (margin < 0).all(axis=1)
-    return [Claim(float(p), bool(same)) for p, same in zip(chance, unanimous, strict=True)]
+    unanimous = np.abs(np.sign(margin).sum(axis=1)) == sums.shape[1]
+    return [Claim(p, same) for p, same in zip(chance.tolist(), unanimous.tolist(), strict=True)]
 
 
 def contradiction(outcomes: Iterable[Outcome]) -> float:
@@ -75,9 +75,7 @@ def contradiction(outcomes: Iterable[Outcome]) -> float:
         if not outcome.claim.sure:
             continue
         fooled, sound = (
-            (_RIGHT_IF_FOOLED, _RIGHT_IF_SOUND)
-            if outcome.agrees
-            else (1 - _RIGHT_IF_FOOLED, 1 - _RIGHT_IF_SOUND)
+            (_RIGHT_IF_FOOLED, _RIGHT_IF_SOUND) if outcome.agrees else (1 - _RIGHT_IF_FOOLED, 1 - _RIGHT_IF_SOUND)
         )
         total = min(_MOST_CONTRADICTION, max(0.0, total + math.log(fooled / sound)))
     return total

@@ -52,7 +52,9 @@ class ScriptedTeacher:
         lease = self._client.lease(self._rater, LEASE_SECONDS)
         if lease is None:
             return False
-        choice = self.judge(lease.query, *self._client.clips(lease.query, with_oracle=True), looks_once=self._looks_once(lease.query))
+        choice = self.judge(
+            lease.query, *self._client.clips(lease.query, with_oracle=True), looks_once=self._looks_once(lease.query)
+        )
         self._client.answer(lease, self._rater, choice, seconds=0.0)
         return True
 
@@ -66,7 +68,6 @@ class ScriptedTeacher:
         says_a = rng.random() < chance
         mistaken = rng.random() < self._labels.teacher_mistakes
         return Choice.A if says_a != mistaken else Choice.B
-
 
     def _value(self, query: Query, clip: Clip, looks_once: bool) -> float:
         if looks_once:

@@ -134,9 +134,7 @@ def _inputs(clips: list[Candidate]) -> np.ndarray:
     """[M, L, D + A] of those clips that are as long as most."""
     lengths = [len(clip) for _, _, clip in clips]
     usual = max(set(lengths), key=lengths.count)
-    return np.stack(
-        [np.concatenate((clip.observation, clip.action), 1) for _, _, clip in clips if len(clip) == usual]
-    )
+    return np.stack([np.concatenate((clip.observation, clip.action), 1) for _, _, clip in clips if len(clip) == usual])
 
 
 def _words(figures: dict[str, float]) -> str:
