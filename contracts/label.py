@@ -43,7 +43,7 @@ class Query:
     clip_a: str
     clip_b: str
     scene: str
-    chosen_by: str  # "disagreement", "uniform" or ALARM
+    chosen_by: str  # "disagreement", "uniform", "check" (of what the model is sure of) or ALARM
     disagreement: float  # std over members of P(a is better), by their scaled rewards when it was chosen
     policy_version: int  # the newer of the two clips' policies
     reward_version: int  # the model that chose it

@@ -13,7 +13,7 @@ from redis.client import PubSub
 
 from contracts.clip import Clip, Scene
 from contracts.encoding import canonical_json, content_hash
-from contracts.label import Choice, Label, Lease, Query
+from contracts.label import ALARM, Choice, Label, Lease, Query
 from labeling_gateway import alarm_log, label_log, leasing, ownership, scripts
 from labeling_gateway.alarms import Alarm
 from labeling_gateway.durable import Command
@@ -25,6 +25,7 @@ from labeling_gateway.run_store import RunStore
 from labeling_gateway.store import StoreError, connect
 
 _PAGE = 500  # questions looked up in one round trip
+_AHEAD = 1_000_000_000  # places, more than a run has questions: what an alarm is about is asked first
 
 
 class GatewayClient:
@@ -257,13 +258,15 @@ class GatewayClient:
     def ask(self, queries: list[Query], clips: dict[str, bytes], budget: int) -> int:
         """Keeps the clips (by hash), then queues the questions; returns how many the budget allowed.
 
-        On return all is on disk. The clips are there before any of the questions can be leased.
+        On return all is on disk. The clips are there before any of the questions can be leased. Those
+        chosen by `ALARM` go before all others that are open.
         """
         self._session.commit(*(("SET", self.keys.clip(name), data) for name, data in clips.items()))
         commands: list[Command] = []
         for query in queries:
             names = (self.keys.clip(query.clip_a), self.keys.clip(query.clip_b))
-            commands.append(self._store.script(scripts.ASK, query.id, query.to_bytes(), budget, *names))
+            ahead = _AHEAD if query.chosen_by == ALARM else 0
+            commands.append(self._store.script(scripts.ASK, query.id, query.to_bytes(), budget, *names, ahead))
         replies = self._session.commit(*commands)
         if b"clips" in replies:
             lost = queries[replies.index(b"clips")].id

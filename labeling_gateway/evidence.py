@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 
@@ -20,6 +19,7 @@ SURE = 0.75
 _RIGHT_IF_SOUND, _RIGHT_IF_FOOLED = 0.8, 0.35  # of the answers to pairs that the model was sure of
 _MOST_CONTRADICTION = 8.0  # beyond it nothing is learnt, and an alarm would never end
 _RECENT = 16  # answers that are recent
+_STILL = 1e-6  # deviation of an input that doesn't move
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,19 @@ def contradiction(outcomes: Iterable[Outcome]) -> float:
 
 
 def fall_of_agreement(outcomes: Sequence[Outcome]) -> float:
-    """How much less the newest 16 answers agree with the model than those before did, in standard errors.
+    """How much less the newest 16 answers agree with the model than it expected, in standard errors.
 
     Each answer counts by how much better the model did than it expected of itself, so that easy and
-    hard questions compare. 0 as long as there are too few answers.
+    hard questions compare. Where those before agreed less than expected too, they are the measure: a
+    model that has always been too sure of itself is no news. 0 as long as there are too few answers.
     """
     surplus = np.array([outcome.agrees - outcome.claim.confidence for outcome in outcomes])
     before, recent = surplus[:-_RECENT], surplus[-_RECENT:]
     if len(before) < _RECENT:
         return 0.0
     error = surplus.std() * math.sqrt(1 / len(before) + 1 / len(recent))
-    return float((before.mean() - recent.mean()) / error) if error > 0 else 0.0
+    expected = min(0.0, before.mean())
+    return float((expected - recent.mean()) / error) if error > 0 else 0.0
 
 
 def rise(newest: np.ndarray, judged: np.ndarray) -> float:
@@ -123,11 +125,12 @@ def variety(newest: np.ndarray, judged: np.ndarray) -> float:
     """How much the newest clips differ from each other, over how much the judged ones do: a ratio.
 
     A clip is described by the mean and the deviation of each input over its steps; each is measured
-    in its deviation over the judged clips.
+    in its deviation over the judged clips. An input that never moves counts for nothing.
 
     Args:
         newest, judged: [M, L, D + A] and [N, L, D + A], observations and actions of clips of one length.
     """
     described = [np.concatenate((clips.mean(axis=1), clips.std(axis=1)), axis=1) for clips in (newest, judged)]
-    scale = np.maximum(described[1].std(axis=0), 1e-3)
-    return fmean((described[0].std(axis=0) / scale).tolist())
+    now, usual = (description.std(axis=0) for description in described)
+    moves = usual > _STILL
+    return float((now[moves] / usual[moves]).mean()) if moves.any() else 1.0

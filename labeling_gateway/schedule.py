@@ -25,9 +25,10 @@ def due(labels: LabelsConfig, share: float, asked: int, unanswered: int, alarm: 
     """How many questions to ask now: a whole batch or none, so that each batch is chosen by a fresh model.
 
     The last questions of the budget, and the last before training starts, may be fewer than a batch.
-    None are due while more than a batch is unanswered.
+    None are due while more than a batch is unanswered, or than two while an ``alarm`` stands, whose
+    questions go before those that wait.
     """
-    if unanswered > labels.batch:
+    if unanswered > labels.batch * (2 if alarm else 1):
         return 0
     left = allowed(labels, share, alarm) - asked
     ends = asked + left >= labels.questions or asked < allowed(labels, 0.0)

@@ -85,12 +85,15 @@ end
 if redis.call('EXISTS', ARGV[5], ARGV[6]) < 2 then
   return 'clips'
 end
-local seq = redis.call('RPUSH', KEYS[4], ARGV[2])
+local seq = redis.call('RPUSH', KEYS[4], ARGV[2]) - tonumber(ARGV[7])
 redis.call('HSET', record, 'body', ARGV[3], 'seq', seq)
 redis.call('ZADD', KEYS[1], seq, ARGV[2])
 return 'asked'
 """
-"""ARGV: prefix, id, body, budget, keys of both clips. Returns asked, budget or clips (one is missing)."""
+"""ARGV: prefix, id, body, budget, keys of both clips, how many places ahead of its turn it is asked.
+
+Returns asked, budget or clips (one is missing).
+"""
 
 LEASE = (
     _EXPIRE

@@ -28,8 +28,8 @@ _MJCF = """
       <site name="goal" size="0.2"/>
       <geom type="sphere" size="0.2" rgba="0.93 0.35 0.2 1"/>
     </body>
-    <body name="bridge" pos="0 -0.3 1.6">
-      <joint name="depth" axis="0 1 0" range="-0.9 0.05" limited="true" ref="-0.3"/>
+    <body name="bridge" pos="0 -0.4 1.6">
+      <joint name="depth" axis="0 1 0" range="-0.9 0.05" limited="true" ref="-0.4"/>
       <geom type="box" size="0.9 0.04 0.03" mass="1"/>
       <body name="trolley" pos="-0.25 0 0">
         <joint name="across" axis="1 0 0" range="-0.6 0.6" limited="true" ref="-0.25"/>

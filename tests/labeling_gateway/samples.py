@@ -35,7 +35,9 @@ def score(observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]
     return np.stack([observation[:, 0], observation[:, 1], action[:, 0]], axis=1), 1
 
 
-def ask(client: GatewayClient, count: int, *, budget: int = 10_000, scene: str = "scene") -> list[Query]:
+def ask(
+    client: GatewayClient, count: int, *, budget: int = 10_000, scene: str = "scene", chosen_by: str = "uniform"
+) -> list[Query]:
     """Puts ``count`` questions in the queue, past any schedule."""
     queries: list[Query] = []
     data: dict[str, bytes] = {}
@@ -50,7 +52,7 @@ def ask(client: GatewayClient, count: int, *, budget: int = 10_000, scene: str =
                 clip_a=names[0],
                 clip_b=names[1],
                 scene=scene,
-                chosen_by="uniform",
+                chosen_by=chosen_by,
                 disagreement=0.0,
                 policy_version=0,
                 reward_version=0,
