@@ -14,7 +14,10 @@ HELD_OUT_SHARE = 0.1
 """The share of queries that no member of the reward ensemble ever trains on."""
 
 ALARM = "alarm"
-"""`Query.chosen_by` of a question that is asked because the reward model may be fooled: look at it from every side."""
+"""`Query.chosen_by` of a question that is asked because the reward model may be fooled."""
+
+CHECK = "check"
+"""`Query.chosen_by` of a question that checks what the reward model is sure of. Look at both from every side."""
 
 
 class Choice(StrEnum):
@@ -43,7 +46,7 @@ class Query:
     clip_a: str
     clip_b: str
     scene: str
-    chosen_by: str  # "disagreement", "uniform", "check" (of what the model is sure of) or ALARM
+    chosen_by: str  # "disagreement", "uniform", CHECK or ALARM
     disagreement: float  # std over members of P(a is better), by their scaled rewards when it was chosen
     policy_version: int  # the newer of the two clips' policies
     reward_version: int  # the model that chose it

@@ -86,8 +86,8 @@ class LabelsConfig:
     teacher_mistakes: float = 0.0
     """Chance that the scripted teacher names the other clip."""
 
-    teacher_one_view: int = 0
-    """Answers that the scripted teacher gives by what one camera shows, before it turns clips to look at every side."""
+    teacher_one_view: bool = False
+    """The scripted teacher judges by what one camera shows, but for checks, until an alarm tells it to turn clips."""
 
     from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """Answers to begin with, beside the budget: a label archive that `backflip export` wrote, or a run's folder."""

@@ -117,19 +117,31 @@ class Gateway:
 
     def _look(self, labels: int, env_steps: int) -> None:
         """Whether the reward model is being fooled, where there is anything new to tell it by."""
-        newest = self._pool.newest(NEWEST)
-        if not newest or not self._watch.due(labels, newest[0][2].policy_version):
+        front = self._pool.newest(1)
+        if not front or time.monotonic() < self._scoring_from:
             return
+        if not self._watch.due(labels, front[0][2].policy_version):
+            return
+        newest = self._pool.newest(NEWEST)
         judged = self._watch.judged(newest[0][2].scene)
         scored = self._score_clips([*newest, *judged]) if judged else None
         if scored is not None and scored[1] != UNFITTED:
             self._watch.look(newest, judged, *scored, env_steps)
 
     def _score_clips(self, clips: list[Candidate]) -> tuple[np.ndarray, int] | None:
-        return self._score(
+        scored = self._score(
             np.concatenate([clip.observation for _, _, clip in clips]),
             np.concatenate([clip.action for _, _, clip in clips]),
         )
+        if scored is None:
+            if not self._scoring_from:
+                logger.warning("the reward service does not answer; no questions are asked until it does")
+            self._scoring_from = time.monotonic() + _RETRY_SECONDS
+            return None
+        if self._scoring_from:
+            logger.info("the reward service answers again")
+        self._scoring_from = 0.0
+        return scored
 
     def _choose(self, wanted: int, asked: int) -> tuple[list[Query], dict[str, bytes]]:
         rng = np.random.default_rng([self._config.seed, asked])
@@ -137,13 +149,7 @@ class Gateway:
         considered = [*newest, *self._watch.judged(newest[0][2].scene)]
         scored = self._score_clips(considered)
         if scored is None:
-            if not self._scoring_from:
-                logger.warning("the reward service does not answer; no questions are asked until it does")
-            self._scoring_from = time.monotonic() + _RETRY_SECONDS
             return [], {}
-        if self._scoring_from:
-            logger.info("the reward service answers again")
-        self._scoring_from = 0.0
         member_reward, version = scored
         sums = None if version == UNFITTED else clip_sums(member_reward, [len(clip) for _, _, clip in considered])
         queries: list[Query] = []

@@ -16,7 +16,7 @@ import numpy as np
 from contracts import lifetime, log
 from contracts.clip import Clip
 from contracts.encoding import content_hash
-from contracts.label import ALARM, Choice, Query
+from contracts.label import CHECK, Choice, Query
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import LabelsConfig, TeacherConfig
 from labeling_gateway.onlooker import apparent_grasp
@@ -77,10 +77,8 @@ class ScriptedTeacher:
         return float(clip.oracle.sum(dtype=np.float64))
 
     def _looks_once(self, query: Query) -> bool:
-        """Whether it answers without turning the clips."""
-        if not self._labels.teacher_one_view or query.chosen_by == ALARM:
-            return False
-        return self._client.counts().used < self._labels.teacher_one_view
+        """Whether it answers without turning the clips: as long as nothing tells it to look from every side."""
+        return self._labels.teacher_one_view and query.chosen_by != CHECK and not self._client.alarms()
 
 
 def main() -> int:

@@ -46,7 +46,7 @@ class Watch:
         self._claims = client.claims()
         self._outcomes: dict[str, Outcome] = {}  # of first opinions that stand, by log offset, in its order
         self._offset = ""
-        self._looked_at = (-1, -_VERSIONS)  # labels, and the newest candidate's policy version
+        self._due_at = (-1, -_VERSIONS)  # labels, and the newest candidate's policy version
         self._figures = Figures()
         self._standing = {alarm.sign: alarm for alarm in client.alarms() if alarm.ended_at is None}
         self._judged: deque[Candidate] = deque(maxlen=JUDGED)
@@ -71,9 +71,12 @@ class Watch:
         return [clip for clip in self._judged if clip[2].scene == scene]
 
     def due(self, labels: int, newest_version: int) -> bool:
-        """Whether anything is new: the number of labels in the log, or what the policy does."""
-        seen, version = self._looked_at
-        return labels != seen or newest_version >= version + _VERSIONS
+        """Whether anything is new since it last was: the number of labels in the log, or what the policy does."""
+        seen, version = self._due_at
+        if labels == seen and newest_version < version + _VERSIONS:
+            return False
+        self._due_at = (labels, newest_version)
+        return True
 
     def look(
         self,
@@ -89,9 +92,8 @@ class Watch:
             newest: what the policy does now.
             member_reward: [B, K], of the steps of the newest clips and then of the judged ones.
         """
-        labels = self._follow()
+        self._follow()
         policy_version = max(clip.policy_version for _, _, clip in newest)
-        self._looked_at = (labels, policy_version)
         outcomes = list(self._outcomes.values())
         lengths = [len(clip) for _, _, clip in [*newest, *judged]]
         steps = sum(lengths[: len(newest)])
@@ -116,9 +118,8 @@ class Watch:
             del self._standing[sign]
             logger.warning("alarm over: %s (%s)", alarm.words, _words(figures))
 
-    def _follow(self) -> int:
-        """Reads on to the log's end; returns how many labels it was at."""
-        count = max(0, self._looked_at[0])
+    def _follow(self) -> None:
+        """Reads on to the log's end."""
         while page := self._client.read_labels(self._offset, _PAGE):
             for offset, label in page:
                 self._outcomes.pop(label.supersedes, None)
@@ -126,8 +127,6 @@ class Watch:
                 if claim is not None and label.opinion is Opinion.FIRST and label.choice in (Choice.A, Choice.B):
                     self._outcomes[offset] = Outcome(claim, label.choice is Choice.A)
                 self._offset = offset
-            count += len(page)
-        return count
 
 
 def _inputs(clips: list[Candidate]) -> np.ndarray:

@@ -17,7 +17,7 @@ _MJCF = """
 <mujoco model="gantry">
   <option timestep="0.01" gravity="0 0 0"/>
   <default>
-    <joint type="slide" damping="20"/>
+    <joint type="slide" damping="40"/>
     <geom contype="0" conaffinity="0" rgba="0.55 0.6 0.66 1"/>
     <motor ctrlrange="-1 1" gear="20"/>
   </default>
@@ -29,15 +29,15 @@ _MJCF = """
       <geom type="sphere" size="0.2" rgba="0.93 0.35 0.2 1"/>
     </body>
     <body name="bridge" pos="0 -0.4 1.6">
-      <joint name="depth" axis="0 1 0" range="-0.9 0.05" limited="true" ref="-0.4"/>
+      <joint name="depth" axis="0 1 0" range="-0.9 0.05" limited="true" ref="-0.4" damping="15"/>
       <geom type="box" size="0.9 0.04 0.03" mass="1"/>
-      <body name="trolley" pos="-0.25 0 0">
-        <joint name="across" axis="1 0 0" range="-0.6 0.6" limited="true" ref="-0.25"/>
+      <body name="trolley" pos="-0.12 0 0">
+        <joint name="across" axis="1 0 0" range="-0.6 0.6" limited="true" ref="-0.12"/>
         <geom type="box" size="0.07 0.07 0.06" mass="1"/>
-        <body name="arm" pos="0 0 -0.85">
-          <joint name="height" axis="0 0 1" range="-0.25 0.5" limited="true" ref="0.25"/>
+        <body name="arm" pos="0 0 -0.98">
+          <joint name="height" axis="0 0 1" range="-0.25 0.5" limited="true" ref="0.12"/>
           <site name="hand" size="0.14"/>
-          <geom type="capsule" fromto="0 0 0.24 0 0 0.85" size="0.025" mass="0.1"/>
+          <geom type="capsule" fromto="0 0 0.24 0 0 0.98" size="0.025" mass="0.1"/>
           <geom type="capsule" fromto="-0.12 0 0.22 0.12 0 0.22" size="0.03" mass="0.3" rgba="0.2 0.45 0.75 1"/>
           <geom type="capsule" fromto="-0.12 0 0.22 -0.12 0 -0.1" size="0.03" mass="0.1" rgba="0.2 0.45 0.75 1"/>
           <geom type="capsule" fromto="0.12 0 0.22 0.12 0 -0.1" size="0.03" mass="0.1" rgba="0.2 0.45 0.75 1"/>

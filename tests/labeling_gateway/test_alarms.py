@@ -158,3 +158,17 @@ def test_an_honest_run_is_silent(client: GatewayClient) -> None:
         run.go_on(float(share), agree=True)
     assert client.alarms() == []
     assert Counter(query.chosen_by for query in client.asked())["check"] > 10
+
+
+def test_what_was_looked_at_is_not_scored_again(client: GatewayClient) -> None:
+    run = Fooled(client)
+    run.go_on(0.0, agree=True)
+    run.gateway.step()
+    scored: list[int] = []
+    run.gateway._score = lambda observation, action: scored.append(len(observation))
+    for _ in range(5):
+        run.gateway.step()
+    assert scored == []
+    run.offer(20)  # of newer policies
+    run.gateway.step()
+    assert len(scored) == 1

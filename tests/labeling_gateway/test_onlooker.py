@@ -10,7 +10,8 @@ import pytest
 
 from actors.tasks.gantry import GRASP
 from contracts.clip import Clip, Scene
-from contracts.label import ALARM, Choice, Query
+from contracts.label import ALARM, CHECK, Choice, Query
+from labeling_gateway.alarms import Alarm
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import LabelsConfig
 from labeling_gateway.embedded import EmbeddedStore
@@ -48,14 +49,16 @@ def test_a_scene_without_hand_and_goal_is_refused(scene: Scene) -> None:
         apparent_grasp(other, clip(0))
 
 
-def test_the_teacher_turns_clips_after_so_many_answers_or_at_an_alarm(valkey: EmbeddedStore, scene: Scene) -> None:
+def test_the_teacher_turns_clips_for_checks_and_since_an_alarm(valkey: EmbeddedStore, scene: Scene) -> None:
     client = GatewayClient(valkey.url, f"run-{uuid.uuid4().hex[:8]}")
     name = client.put_scene(scene)
-    teacher = ScriptedTeacher(client, LabelsConfig(teacher_one_view=2), "bot", 0)
+    teacher = ScriptedTeacher(client, LabelsConfig(teacher_one_view=True), "bot", 0)
     clips = {side: still(place, name).to_bytes() for side, place in (("hovers", HOVERS), ("holds", HOLDS))}
     said: list[Choice] = []
-    for number, chosen_by in enumerate(("uniform", ALARM, "uniform", "uniform")):
+    for number, chosen_by in enumerate(("uniform", CHECK, "uniform", ALARM, "uniform")):
+        if chosen_by == ALARM:
+            client.note_alarm(Alarm("contradicted", 1.0, 100, 2, 1, {}))
         client.ask([Query(f"q{number}", "hovers", "holds", name, chosen_by, 0.0, 0, 1)], clips, 10)
         assert teacher.answer_one()
         said = [label.choice for _, label in client.read_labels("", 10)]
-    assert said == [Choice.A, Choice.B, Choice.B, Choice.B]
+    assert said == [Choice.A, Choice.B, Choice.A, Choice.B, Choice.B]
