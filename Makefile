@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LABEL_STUDIO := .venv-label-studio
 PAGES := labeling_gateway/web/pages
 PACKAGES := $(PAGES)/node_modules/.ready
 BUILT := labeling_gateway/web/static/.built
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-slow check format bench protocol clean
+.PHONY: help setup demo test test-slow test-label-studio check format bench protocol clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +44,16 @@ test: $(READY) $(BUILT)  ## the suite, under ten minutes on two cores
 test-slow: $(READY) $(BUILT)  ## learning over seeds, and other tests that take minutes
 	@$(BIN)/pytest -m slow --timeout 3600
 
+test-label-studio: $(READY) $(BUILT) $(LABEL_STUDIO)/.ready  ## against a real Label Studio, in an environment of its own
+	@LABEL_STUDIO=$(abspath $(LABEL_STUDIO))/bin/label-studio $(BIN)/pytest -m label_studio --timeout 900
+
+# It shares hardly a version with what we pin.
+$(LABEL_STUDIO)/.ready:
+	@test -d $(LABEL_STUDIO) || $(PYTHON) -m venv $(LABEL_STUDIO)
+	@echo "installing Label Studio into $(LABEL_STUDIO), some minutes"
+	@$(LABEL_STUDIO)/bin/pip install --quiet --disable-pip-version-check label-studio==1.23.2
+	@touch $(LABEL_STUDIO)/.ready
+
 check: $(READY) $(PACKAGES)  ## style, types, imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -61,4 +72,4 @@ protocol: $(READY)  ## regenerate the gRPC messages from reward_service/inferenc
 	@$(BIN)/python -m grpc_tools.protoc -I . --python_out . --pyi_out . reward_service/inference.proto
 
 clean:  ## remove the virtual environment and caches, keep the runs
-	rm -rf $(VENV) $(PAGES)/node_modules labeling_gateway/web/static .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) $(LABEL_STUDIO) $(PAGES)/node_modules labeling_gateway/web/static .pytest_cache .ruff_cache .import_linter_cache *.egg-info

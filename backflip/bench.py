@@ -59,7 +59,8 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
 
     ``simulator`` replays, on MuJoCo alone, the actions that the policy in training takes; ``policy``
     adds choosing them; ``training`` is the whole system with answers arriving at the preset's mean rate,
-    ``training_no_answers`` the same with the teacher idle; ``kept`` is training / simulator.
+    ``training_no_answers`` the same with the teacher idle. ``kept`` is training / simulator and
+    ``kept_with_answers`` training / training_no_answers, each the median of the rounds' own ratios.
     """
     say = Console(file=sys.stderr).print
     torch.set_num_threads(1)
@@ -95,7 +96,9 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
         finally:
             system.stop()
     hopper = {name: round(median(values), 1) for name, values in sorted(rates.items())}
-    hopper["kept"] = round(hopper["training"] / hopper["simulator"], 3)
+    for name, alone in (("kept", "simulator"), ("kept_with_answers", "training_no_answers")):
+        ratios = [whole / part for whole, part in zip(rates["training"], rates[alone], strict=True)]
+        hopper[name] = round(median(ratios), 3)
     say("scoring slabs in process and over gRPC")
     return {
         "hopper": hopper,

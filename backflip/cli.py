@@ -35,6 +35,7 @@ Teach a simulated robot by saying which of two clips is better.
   backflip bench              measure speed on this machine
   backflip serve-reward       serve a run's reward model over gRPC
   backflip serve-labels RUN   serve a run's labeling page
+  backflip check-vendor NAME  try a vendor's code before you trust it with questions
   backflip list               presets, engines and their tasks
 """
 
@@ -193,6 +194,21 @@ def serve_labels(
     return 0
 
 
+def check_vendor(
+    name: Annotated[str, tyro.conf.Positional], vendors: Path = Path("vendors.toml"), answers: float = 0.0
+) -> int:
+    """Try what a vendor must withstand, one promise a line. It submits for real: name the vendor's sandbox.
+
+    Args:
+        name: of the vendor, as the file calls it.
+        vendors: the file that names it.
+        answers: seconds to wait for an answer; 0 checks no answers.
+    """
+    from backflip.vendors import check
+
+    return FAILED if check(name, vendors, patience=answers) else 0
+
+
 def list_all(engine: str | None = None) -> int:
     """Show presets, engines and their tasks.
 
@@ -213,6 +229,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "bench": bench,
     "serve-reward": serve_reward,
     "serve-labels": serve_labels,
+    "check-vendor": check_vendor,
     "list": list_all,
 }
 

@@ -59,8 +59,8 @@ class TrainConfig:
                 f"labels.clip-steps ({self.labels.clip_steps}) must not exceed actors.slab-steps "
                 f"({self.actors.slab_steps}): clips are cut from slabs"
             )
-        if self.serial and self.labels.source == "web":
-            raise ValueError("labels.source web needs processes of its own: leave out serial")
+        if self.serial and self.labels.has_page:
+            raise ValueError(f"labels.source {self.labels.source} needs processes of its own: leave out serial")
         if self.learner.minibatches > self.actors.worlds * self.actors.slab_steps:
             raise ValueError(
                 f"learner.minibatches ({self.learner.minibatches}) must not exceed the transitions of a slab "

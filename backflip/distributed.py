@@ -21,7 +21,7 @@ from actors.ray_pool import ActorPool, ServiceAddresses
 from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.errors import UserError
-from backflip.labeling_page import let_in, page_answers, page_config
+from backflip.labeling_page import broker_config, let_in, page_answers, page_config
 from backflip.labels import bring_labels
 from backflip.run_folder import RunFolder
 from backflip.supervisor import Part, Supervisor
@@ -34,6 +34,8 @@ from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig, TeacherConfig
 from labeling_gateway.embedded import free_port
 from labeling_gateway.store import StoreError
+from labeling_gateway.vendors.config import read_vendors
+from labeling_gateway.vendors.overview import Overview
 from labeling_gateway.web.config import WebConfig
 from learner.loop import Progress
 from reward_service.client import RewardClient, RewardServiceUnavailable
@@ -58,7 +60,7 @@ class DistributedSystem:
     ) -> None:
         self._supervisor = Supervisor()
         self._store = None
-        self._gateway: GatewayClient | None = None
+        self.gateway: GatewayClient | None = None  # to the run's questions and labels, where it has any
         self._reward: RewardClient | None = None
         self._pool: ActorPool | None = None
         self._config = config
@@ -67,6 +69,7 @@ class DistributedSystem:
         self._started_ray = False
         self._progress_from = 0.0
         self.page: WebConfig | None = None
+        self._vendors: Overview | None = None
         self._notices: list[str] = []
         self._stopping = threading.Event()
         self._listening: threading.Thread | None = None
@@ -80,8 +83,8 @@ class DistributedSystem:
             self._pool = self.source = ActorPool(specs, services)
             self._pool.wait_ready()
             self._supervisor.wait_up()
-            if self.page is not None and self._gateway is not None:
-                self._notices = let_in(self.page, self._gateway, config.labels)
+            if self.page is not None and self.gateway is not None:
+                self._notices = let_in(self.page, self.gateway, config.labels)
             self._hear_services(self._facts)  # a resume begins with what it had
         except ActorFailed as error:
             self.stop()
@@ -94,8 +97,8 @@ class DistributedSystem:
 
     def after_update(self, progress: Progress, total_steps: int) -> None:
         now = time.monotonic()
-        if self._gateway is not None and now >= self._progress_from:
-            self._gateway.report_progress(progress.env_steps, total_steps)
+        if self.gateway is not None and now >= self._progress_from:
+            self.gateway.report_progress(progress.env_steps, total_steps)
             self._progress_from = now + _PROGRESS_SECONDS
 
     def facts(self) -> Facts:
@@ -105,8 +108,8 @@ class DistributedSystem:
         return self._notices
 
     def report(self, fields: dict[str, Any]) -> None:
-        if self._gateway is not None and self.page is not None:  # else nobody looks
-            self._gateway.report_run(fields)
+        if self.gateway is not None and self.page is not None:  # else nobody looks
+            self.gateway.report_run(fields)
 
     def process_ids(self) -> dict[str, int]:
         """Process of every part, by name; actors are actor-0, actor-1 …"""
@@ -137,9 +140,9 @@ class DistributedSystem:
         self._store = open_store(folder)
         if self._store.embedded is not None:
             self._supervisor.adopt("label store", self._store.embedded.alive, self._store.embedded.restart)
-        self._gateway = GatewayClient(self._store.url, folder.run)
-        self._gateway.put_scene(scene)
-        self._facts.labels_imported = bring_labels(config, folder, spaces, self._gateway)
+        self.gateway = GatewayClient(self._store.url, folder.run)
+        self.gateway.put_scene(scene)
+        self._facts.labels_imported = bring_labels(config, folder, spaces, self.gateway)
         address = f"127.0.0.1:{free_port()}"
         self._reward = RewardClient(address)
         secret = {"BACKFLIP_STORE_URL": self._store.url, "OMP_NUM_THREADS": "1"}
@@ -159,9 +162,13 @@ class DistributedSystem:
         self._start(folder, "labeling gateway", "labeling_gateway", gateway, secret)
         if config.labels.source == "scripted":
             self._start(folder, "teacher", "labeling_gateway.teacher", teacher, secret)
-        if config.labels.source == "web":
+        if config.labels.has_page:
             page = self.page = page_config(config, folder, scene.question, address, training=True)
             self._start(folder, "labeling page", "labeling_gateway.web", page, secret, lambda: page_answers(page))
+            if page.vendors:
+                self._vendors = Overview(read_vendors(page.vendors), self._store.url, folder.run)
+                broker = broker_config(config, page)
+                self._start(folder, "vendors' broker", "labeling_gateway.vendors", broker, secret)
         return ServiceAddresses(folder.run, address, self._store.url)
 
     def _start(
@@ -191,12 +198,12 @@ class DistributedSystem:
 
     def _count_used(self) -> None:
         """Once nobody answers any more: this is what the run has used."""
-        if self._gateway is not None:
+        if self.gateway is not None:
             with suppress(StoreError):
-                self._facts.labels_used = self._gateway.counts().used
+                self._facts.labels_used = self.gateway.counts().used
 
     def _hear_services(self, facts: Facts) -> None:
-        gateway, reward = self._gateway, self._reward
+        gateway, reward = self.gateway, self._reward
         if gateway is None or reward is None:
             return
         trouble: dict[str, Status] = {}
@@ -214,7 +221,10 @@ class DistributedSystem:
             facts.labels_budget = self._config.labels.questions if budget is None else budget
             facts.labels_imported = counts.imported
             facts.alarms = gateway.alarms()
-            facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, facts.alarms)
+            paused = gateway.paused_raters()
+            facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, paused, facts.alarms)
+            if self._vendors is not None:
+                facts.parts |= self._vendors.statuses()
         except StoreError as error:
             trouble["label store"] = Status(str(error), held_up=True)
         facts.parts |= trouble

@@ -8,6 +8,7 @@ import sys
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from backflip.config import TrainConfig
 from backflip.errors import UserError
@@ -20,6 +21,7 @@ from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import LabelsConfig
 from labeling_gateway.embedded import free_port
 from labeling_gateway.store import StoreError
+from labeling_gateway.vendors.config import BrokerConfig, read_vendors, secrets_of
 from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.links import base_url, label_link, noted, owner_link
 from labeling_gateway.web.tickets import OWNER, open_tickets
@@ -36,6 +38,11 @@ def page_config(
         UserError: the address cannot be listened on, or TLS lacks a file.
     """
     labels = config.labels
+    hosts = tuple(labels.hosts)
+    if not training:
+        labels = replace(labels, source="web", vendors="")  # vendors are asked by a run that trains
+    if labels.vendors:
+        hosts += _public_names(labels.vendors)
     host, port = split_address(labels.address)
     if port == 0:
         labels = replace(labels, address=f"{_bracketed(host)}:{free_port()}")
@@ -55,7 +62,23 @@ def page_config(
         allow_remote=labels.allow_remote,
         tls_cert=labels.tls_cert and str(Path(labels.tls_cert).resolve()),
         tls_key=labels.tls_key and str(Path(labels.tls_key).resolve()),
-        hosts=tuple(labels.hosts),
+        hosts=hosts,
+        vendors=labels.vendors and str(Path(labels.vendors).resolve()),
+    )
+
+
+def broker_config(config: TrainConfig, page: WebConfig) -> BrokerConfig:
+    """The broker of a run whose labeling page knows vendors."""
+    labels = config.labels
+    return BrokerConfig(
+        run=page.run,
+        vendors=page.vendors,
+        page=page.folder,
+        public_url=base_url(page),
+        budget=labels.budget,
+        seed=config.seed,
+        teacher_beta=labels.teacher_beta,
+        teacher_mistakes=labels.teacher_mistakes,
     )
 
 
@@ -121,6 +144,18 @@ def serve_labels_of_run(path: Path, labels: LabelsConfig) -> None:
         finally:
             supervisor.stop()
             store.stop()
+
+
+def _public_names(vendors: str) -> tuple[str, ...]:
+    """By which vendors ask for the page. Raises UserError where vendors.toml, or a secret that it names, is missing."""
+    try:
+        found = read_vendors(vendors)
+        for vendor in found.outside:
+            secrets_of(vendor)
+    except ValueError as error:
+        raise UserError(f"labels.vendors: {error}") from None
+    name = urlsplit(found.public_url).hostname
+    return (name,) if name else ()
 
 
 def _bracketed(host: str) -> str:

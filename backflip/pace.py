@@ -29,7 +29,7 @@ class Pace:
         steps = self._progress.env_steps
         by_steps = steps / self._config.steps
         facts = self._facts()
-        if self._config.labels.source != "web" or not facts.labels_budget:
+        if not self._config.labels.has_page or not facts.labels_budget:
             return by_steps
         by_answers = min(1.0, facts.labels_used / facts.labels_budget)
         if by_answers < 1.0:

@@ -21,7 +21,7 @@ from contracts.spaces import Spaces
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig
 from labeling_gateway.service import Gateway
-from labeling_gateway.teacher import ScriptedTeacher
+from labeling_gateway.teacher import Crowd
 from learner.loop import Progress
 from learner.policy import PolicySnapshot
 from reward_service.trainer import Trainer
@@ -63,9 +63,11 @@ class SerialSystem:
         imported = bring_labels(config, folder, spaces, self._client)
         self._trainer = Trainer(reward_config(config), self._client, self._model, config.seed)
         gateway_config = GatewayConfig(run=folder.run, reward_address="", seed=config.seed, labels=config.labels)
-        self._gateway = Gateway(gateway_config, self._client, self._member_reward)
+        self._gateway = Gateway(
+            gateway_config, self._client, self._member_reward, lambda: self._trainer.status.rater_errors
+        )
         scripted = config.labels.source == "scripted"
-        self._teacher = ScriptedTeacher(self._client, config.labels, "scripted", config.seed) if scripted else None
+        self._teachers = Crowd(self._client, config.labels, config.seed) if scripted else None
         self._workers.extend(Worker(spec, self._reward, self._gateway.offer) for spec in specs)
         self._client.put_scene(self._workers[0].scene)
         self._facts = Facts(labels_imported=imported)
@@ -89,7 +91,7 @@ class SerialSystem:
         while asked:
             asked = bool(self._gateway.step())
             # Also where nothing was asked: a run that was killed may have left open questions.
-            while self._teacher is not None and self._teacher.answer_one():
+            while self._teachers is not None and self._teachers.answer_one():
                 pass
             self._trainer.poll()
         counts, report, alarms = self._client.counts(), self._trainer.status, self._client.alarms()
@@ -100,7 +102,9 @@ class SerialSystem:
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
             alarms=alarms,
-            parts=label_parts(self._config, counts, report.answers, report.version, alarms),
+            parts=label_parts(
+                self._config, counts, report.answers, report.version, self._client.paused_raters(), alarms
+            ),
         )
 
     def facts(self) -> Facts:

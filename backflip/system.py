@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -137,12 +137,18 @@ def require_store() -> None:
 
 
 def label_parts(
-    config: TrainConfig, counts: Counts, fitted: int, version: int, alarms: Sequence[Alarm] = ()
+    config: TrainConfig,
+    counts: Counts,
+    fitted: int,
+    version: int,
+    paused: Mapping[str, str],
+    alarms: Sequence[Alarm] = (),
 ) -> dict[str, Status]:
     """What the parts that turn questions into a reward are doing, and what is wrong with the reward.
 
     Args:
         fitted: answers that reward model ``version`` was fitted to.
+        paused: why raters are, by name.
     """
     parts = {
         "labeling gateway": Status(f"waiting for {counts.waiting}" if counts.waiting else "asking"),
@@ -150,9 +156,13 @@ def label_parts(
     }
     if config.labels.source == "scripted":
         parts["teacher"] = Status("answering" if counts.open + counts.leased else "waiting for questions")
-    if config.labels.source == "web":
+    if config.labels.has_page:
         unanswered = counts.open + counts.leased
-        parts["people"] = Status(f"{unanswered} questions wait for their answers" if unanswered else "no question open")
+        waits = [f"{unanswered} questions wait for their answers"] if unanswered else []
+        waits += [f"{counts.wanting} for further raters"] if counts.wanting else []
+        parts["people"] = Status(", ".join(waits) or "no question open")
+    if paused:
+        parts["raters"] = Status("; ".join(f"{name} is paused: {why}" for name, why in paused.items()), held_up=True)
     fresh = counts.labels - fitted
     if version == UNFITTED:
         needed = reward_config(config).first_fit

@@ -150,7 +150,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
 
 def _people_may_answer(config: TrainConfig, last: Snapshot | None) -> bool:
     """Whether a run whose steps are done goes on all the same, for the answers that it still has a use for."""
-    return config.labels.source == "web" and (last is None or last.labels_used < last.labels_budget)
+    return config.labels.has_page and (last is None or last.labels_used < last.labels_budget)
 
 
 def _restore(folder: RunFolder, ppo: PPO) -> Progress:

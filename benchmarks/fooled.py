@@ -18,7 +18,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-ONE_VIEW = "--labels.teacher-one-view"
+GLANCES = ("--labels.teachers", "glances")
 TOLERANCE = 0.2
 """Share of the best true return so far that may be lost before the alarm."""
 
@@ -81,7 +81,7 @@ def curve(progress: Path) -> list[dict[str, Any]]:
 def train(case: Case, out: Path) -> None:
     """Raises CalledProcessError where `backflip train` fails."""
     shutil.rmtree(out / case.name, ignore_errors=True)
-    settings = [ONE_VIEW] if case.fooled else []
+    settings = GLANCES if case.fooled else ()
     command = ["train", "arm-grasp", *settings, "--serial", "--seed", str(case.seed), "--out", str(out)]
     subprocess.run([sys.executable, "-m", "backflip.cli", *command, "--name", case.name], check=True)
 

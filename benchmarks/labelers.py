@@ -1,15 +1,17 @@
 """How many people one labeling page serves at once: `python -m benchmarks.labelers`.
 
-Labelers of the benchmark do over HTTP what the page's browser does: hold three questions, renew them, fetch the poses
-of both clips, and answer after a while. Two times are measured from each answer: until it is said to be saved, and
-until the next question is here with all that draws it. (The page shows a question that it has fetched before; that
-takes no request at all.) Afterwards every answer that was said to be saved must be in the log exactly once.
+A thousand people, each with a page of their own, answer for a minute; `benchmarks.browsers` says what their pages ask.
+They share one process and the machine's cores with the page and its store. What is measured, from each answer, is the
+time until it is said to be saved and the next question is here with all that draws it: one request. (The page shows a
+question that it has fetched before; that takes no request at all.) Afterwards every answer that was said to be saved
+must be in the log exactly once.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
@@ -19,15 +21,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvloop
 
 from actors.tasks.runners import HOPPER
+from benchmarks.browsers import HELD, Browser, Labeler, Tally
 from contracts.clip import Clip
 from contracts.encoding import content_hash
 from contracts.label import Opinion, Query
@@ -37,128 +41,34 @@ from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.tickets import Tickets, open_tickets
 
 STEPS = 50  # of a clip
-HELD = 3  # questions that a page holds
-HEARTBEAT_SECONDS = 20.0
 RAMP_SECONDS = 15.0  # people don't all come at once
 _BATCH = 200  # questions put at once
 
 
-@dataclass
-class Tally:
-    saved_ms: list[float] = field(default_factory=list)
-    next_ms: list[float] = field(default_factory=list)
-    acknowledged: list[tuple[str, str, str]] = field(default_factory=list)  # query, rater, offset
-    requests: int = 0
-    refused: Counter[int] = field(default_factory=Counter)
-    broken: int = 0  # connections that ended; none do unless something is killed
-
-
-class Browser:
-    """One labeler's connection: HTTP/1.1, as little as it takes."""
-
-    def __init__(self, host: str, port: int, tally: Tally) -> None:
-        self._host, self._port = host, port
-        self._tally = tally
-        self._cookie = ""
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
-        """Status and body; asks again, on another connection, until it is answered and not told to come back."""
-        while True:
-            try:
-                status, content = await self._once(method, path, body)
-            except (OSError, asyncio.IncompleteReadError):
-                self._tally.broken += 1
-                self.close()
-                await asyncio.sleep(0.2)
-                continue
-            if status in (429, 503):
-                self._tally.refused[status] += 1
-                await asyncio.sleep(0.5)
-                continue
-            return status, content
-
-    def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-        self._streams = None
-
-    async def _once(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
-        if self._streams is None:
-            self._streams = await asyncio.open_connection(self._host, self._port)
-        reader, writer = self._streams
-        content = b"" if body is None else json.dumps(body).encode()
-        lines = [f"{method} /api/v1/{path} HTTP/1.1", f"Host: {self._host}:{self._port}"]
-        if self._cookie:
-            lines.append(f"Cookie: {self._cookie}")
-        if body is not None:
-            lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
-        writer.write("\r\n".join([*lines, "", ""]).encode() + content)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-        if "set-cookie" in headers:
-            self._cookie = headers["set-cookie"].partition(";")[0]
-        self._tally.requests += 1
-        return int(head[0].split()[1]), await reader.readexactly(int(headers.get("content-length", "0")))
-
-
-async def label(browser: Browser, rater: str, invitation: str, tally: Tally, pace: float, until: float) -> None:
+async def label(labeler: Labeler, invitation: str, rng: random.Random, pace: float, until: float) -> None:
     """One person: about ``pace`` seconds an answer, until the time is over."""
-    rng = random.Random(rater)
     await asyncio.sleep(rng.uniform(0, RAMP_SECONDS))
-    status, said = await browser.ask("POST", "sessions", {"invitation": invitation})
-    assert status == 201, said
-    held = await fetch(browser, HELD)
-    renewed = time.monotonic()
+    await labeler.open(invitation)
     while time.monotonic() < until:
-        await asyncio.sleep(rng.uniform(0.5 * pace, 1.5 * pace))
-        if time.monotonic() - renewed > HEARTBEAT_SECONDS:
-            renewed = time.monotonic()
-            for pair in held:
-                await browser.ask("POST", f"leases/{pair['query']}/renew", {"fence": pair["fence"]})
-        if not held:
-            held = await fetch(browser, HELD)
-            continue
-        pair = held.pop(0)
-        body = {"query": pair["query"], "fence": pair["fence"], "choice": rng.choice(("left", "right")), "seconds": 2.0}
-        started = time.perf_counter()
-        status, said = await browser.ask("POST", "answers", body)
-        tally.saved_ms.append(1e3 * (time.perf_counter() - started))
-        assert status == 201, said
-        tally.acknowledged.append((pair["query"], rater, json.loads(said)["offset"]))
-        held += await fetch(browser, 1)
-        tally.next_ms.append(1e3 * (time.perf_counter() - started))
-    browser.close()
-
-
-async def fetch(browser: Browser, count: int) -> list[dict[str, Any]]:
-    """Questions, and what draws them."""
-    status, said = await browser.ask("POST", "leases", {"count": count})
-    assert status == 200, said
-    pairs = json.loads(said)["pairs"]
-    for pair in pairs:
-        for side in ("left", "right"):
-            status, content = await browser.ask("GET", f"clips/{pair[side]['clip']}/poses")
-            assert status == 200 and len(content) == pair[side]["steps"] * 5 * 7 * 4, content[:200]
-    return pairs
+        seconds = rng.uniform(0.5 * pace, 1.5 * pace)
+        await asyncio.sleep(seconds)
+        if labeler.questions:
+            await labeler.answer(rng.choice(("left", "right")), round(seconds, 3))
+        else:
+            await labeler.fill()
+        await labeler.keep_up()
+    labeler.close()
 
 
 async def crowd(config: WebConfig, tickets: Tickets, tally: Tally, labelers: int, seconds: float, pace: float) -> None:
     until = time.monotonic() + RAMP_SECONDS + seconds
-    raters = [f"labeler {number}" for number in range(labelers)]
-    await asyncio.gather(
-        *(
-            label(
-                Browser(config.host, config.port, tally),
-                rater,
-                tickets.write_invitation(tickets.invite(rater, 1)),
-                tally,
-                pace,
-                until,
-            )
-            for rater in raters
-        )
-    )
+    people: list[Coroutine[None, None, None]] = []
+    for number in range(labelers):
+        rater = f"labeler {number}"
+        labeler = Labeler(Browser(config.host, config.port, tally), rater)
+        invitation = tickets.write_invitation(tickets.invite(rater, 1))
+        people.append(label(labeler, invitation, random.Random(rater), pace, until))
+    await asyncio.gather(*people)
 
 
 async def killing(page: Page, store: EmbeddedStore, seconds: float) -> None:
@@ -236,7 +146,9 @@ def measure(labelers: int, seconds: float, pace: float, *, kill: bool) -> dict[s
             tickets = open_tickets("bench", config.secrets_file)
             page = Page(config, Path(folder) / "page.json", store.url)
             page.start()
-            asyncio.run(_run(config, tickets, tally, page, store, labelers, seconds, pace, kill))
+            gc.collect()
+            gc.freeze()  # the crowd shares a process: while it looked for garbage, everybody would seem to wait
+            uvloop.run(_run(config, tickets, tally, page, store, labelers, seconds, pace, kill))
             cpu = page.cpu_seconds()
             lost, doubled = audit(client, tally)
         finally:

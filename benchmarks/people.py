@@ -1,7 +1,10 @@
 """What people cost the training: `python -m benchmarks.people`.
 
-A whole training run with its labeling page, in turns: with people who answer over HTTP as the page's browser does and
-an owner who watches the dashboard, and with nobody there.
+A whole training run with its labeling page, in turns: with people who answer over HTTP as the page's own code does and
+an owner who watches the dashboard; with a program that gives as many answers straight to the store, as the scripted
+teacher does; and with nobody there. People over program is what the page costs; people over nobody is that and what
+learning from the answers takes. Neighbouring phases are compared, and the medians of their ratios are given, since the
+speed of a training drifts as the policy learns.
 """
 
 from __future__ import annotations
@@ -26,14 +29,17 @@ from backflip.distributed import DistributedSystem
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from backflip.system import probe_task
-from benchmarks.labelers import HELD, Browser, Tally, fetch
+from benchmarks.browsers import Browser, Labeler, Tally
+from contracts.label import Choice
 from contracts.memory import keep_freed_memory
+from labeling_gateway.client import GatewayClient
 from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.tickets import Tickets, open_tickets
 from learner.policy import PolicySpec
 from learner.ppo import PPO
 
 PRESET = "hopper-backflip"
+LEASE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
 
@@ -59,16 +65,17 @@ class People:
         self._thread.join()
 
     async def _label(self, rater: str) -> None:
-        browser = Browser(self._page.host, self._page.port, self.tally)
+        labeler = Labeler(Browser(self._page.host, self._page.port, self.tally), rater)
         invitation = self._tickets.write_invitation(self._tickets.invite(rater, 1))
-        await browser.ask("POST", "sessions", {"invitation": invitation})
+        await labeler.open(invitation)
         while await self._present():
-            for pair in await fetch(browser, HELD):
-                await asyncio.sleep(self._pace)
-                body = {"query": pair["query"], "fence": pair["fence"], "choice": "left", "seconds": self._pace}
-                await browser.ask("POST", "answers", body)
-            await asyncio.sleep(_LOOK_SECONDS)
-        browser.close()
+            await asyncio.sleep(self._pace)
+            if labeler.questions:
+                await labeler.answer("left", self._pace)
+            else:
+                await labeler.fill()
+            await labeler.keep_up()
+        labeler.close()
 
     async def _own(self) -> None:
         """Reads the dashboard's events as they come."""
@@ -91,16 +98,37 @@ class People:
         return not self._gone.is_set()
 
 
+class Program:
+    """Gives as many answers as the labelers do, without a page; only while ``there`` is set."""
+
+    def __init__(self, gateway: GatewayClient, seconds: float) -> None:
+        self.there = threading.Event()
+        self._gateway = gateway
+        self._seconds = seconds  # between two answers
+        self._gone = threading.Event()
+        self._thread = threading.Thread(target=self._answer, daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        self._gone.set()
+        self._thread.join()
+
+    def _answer(self) -> None:
+        while not self._gone.wait(self._seconds):
+            if self.there.is_set() and (lease := self._gateway.lease("program", LEASE_SECONDS)) is not None:
+                self._gateway.answer(lease, "program", Choice.A, self._seconds)
+
+
 async def _together(work: list[Coroutine[None, None, None]]) -> None:
     await asyncio.gather(*work)
 
 
 def measure(rounds: int, labelers: int, pace: float) -> dict[str, float]:
-    """Steps a second with people and without, medians of the rounds, and the median of the rounds' ratios."""
+    """Steps a second in each kind of phase, medians of the rounds, and the medians of the rounds' ratios."""
     say = Console(file=sys.stderr).print
     torch.set_num_threads(1)
     keep_freed_memory()
-    rates: dict[str, list[float]] = {"with_people": [], "without": []}
+    rates: dict[str, list[float]] = {"people": [], "program": [], "nobody": []}
     with tempfile.TemporaryDirectory() as folder:
         preset = PRESETS[PRESET].config
         labels = replace(preset.labels, source="web", address="127.0.0.1:0", open=False)
@@ -110,36 +138,44 @@ def measure(rounds: int, labelers: int, pace: float) -> dict[str, float]:
         ppo = PPO(PolicySpec(task.spaces, config.learner.hidden), config.learner, config.seed)
         say("starting every part of a training run")
         system = DistributedSystem(config, run, task.spaces, task.scene)
-        people = None
+        there: dict[str, People | Program] = {}
         try:
-            assert system.page is not None
-            people = People(system.page, open_tickets(run.run, system.page.secrets_file), labelers, pace)
+            assert system.page is not None and system.gateway is not None
+            there["people"] = People(system.page, open_tickets(run.run, system.page.secrets_file), labelers, pace)
+            there["program"] = Program(system.gateway, pace / labelers)
             training = Training(system, ppo, config.steps)
             say("training until the first answers are fitted")
-            people.there.set()
+            for answering in there.values():
+                answering.there.set()
             training.warm_up(1)
             for number in range(rounds):
-                for name in ("with_people", "without") if number % 2 else ("without", "with_people"):
-                    (people.there.set if name == "with_people" else people.there.clear)()
+                names = list(rates)[number % 3 :] + list(rates)[: number % 3]
+                for name in names if number % 2 else names[::-1]:
+                    for kind, answering in there.items():
+                        (answering.there.set if kind == name else answering.there.clear)()
                     rates[name].append(training.rate(answers=True))
                 say(f"round {number + 1} of {rounds}: " + ", ".join(f"{n} {r[-1]:,.0f}" for n, r in rates.items()))
             answers = system.facts().labels_used
         finally:
-            if people is not None:
-                people.leave()
+            for answering in there.values():
+                answering.leave()
             system.stop()
-    ratios = [a / b for a, b in zip(rates["with_people"], rates["without"], strict=True)]
-    return {name: median(found) for name, found in rates.items()} | {
-        "kept": median(ratios),
-        "lowest_kept": min(ratios),
-        "highest_kept": max(ratios),
-        "answers": answers,
+    kept = {
+        f"kept_of_{name}": sorted(a / b for a, b in zip(rates["people"], rates[name], strict=True))
+        for name in ("program", "nobody")
     }
+    return (
+        {name: median(found) for name, found in rates.items()}
+        | {name: median(ratios) for name, ratios in kept.items()}
+        | {f"{name}_lowest": ratios[0] for name, ratios in kept.items()}
+        | {f"{name}_highest": ratios[-1] for name, ratios in kept.items()}
+        | {"answers": answers}
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--labelers", type=int, default=2)
     parser.add_argument("--pace", type=float, default=4.0, help="seconds that a labeler takes for an answer")
     arguments = parser.parse_args()

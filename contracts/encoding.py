@@ -51,11 +51,12 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return header, arrays
 
 
-def require_schema(header: Any, kind: str, schema: int) -> None:
-    """Raises ValueError unless the header says that it is a ``kind`` of this schema version."""
+def require_schema(header: Any, kind: str, *schemas: int) -> None:
+    """Raises ValueError unless the header says that it is a ``kind`` of one of these schema versions."""
     found = (header.get("kind"), header.get("schema")) if isinstance(header, dict) else (None, None)
-    if found != (kind, schema):
-        raise ValueError(f"expected a {kind} of schema {schema}, found {found[0]} of schema {found[1]}")
+    if found not in [(kind, schema) for schema in schemas]:
+        expected = " or ".join(map(str, schemas))
+        raise ValueError(f"expected a {kind} of schema {expected}, found {found[0]} of schema {found[1]}")
 
 
 @contextmanager

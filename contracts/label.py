@@ -8,7 +8,9 @@ from enum import StrEnum
 
 from contracts.encoding import canonical_json, content_hash, reading, require_schema
 
-SCHEMA = 2
+SCHEMA = 3
+READABLE = (2, SCHEMA)
+"""What was written as schema 2 had one rater a question, and no gold questions or repeats."""
 
 HELD_OUT_SHARE = 0.1
 """The share of queries that no member of the reward ensemble ever trains on."""
@@ -31,11 +33,13 @@ class Choice(StrEnum):
 
 
 class Opinion(StrEnum):
-    """Only first opinions count against the budget."""
+    """Only first opinions count against the budget. Gold answers and repeats only say how good a rater is."""
 
     FIRST = "first"
     LATER = "later"  # a second rater, or a late answer to a query that was leased to another
     IMPORTED = "imported"  # given in another run
+    GOLD = "gold"  # to a question whose right answer the owner gave
+    REPEAT = "repeat"  # of the same rater again, the sides swapped
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,14 @@ class Query:
     disagreement: float  # std over members of P(a is better), by their scaled rewards when it was chosen
     policy_version: int  # the newer of the two clips' policies
     reward_version: int  # the model that chose it
+    opinions: int = 1  # how many raters shall answer it
 
     def to_bytes(self) -> bytes:
         return canonical_json({"kind": "query", "schema": SCHEMA} | asdict(self))
 
     @staticmethod
     def from_bytes(data: bytes) -> Query:
-        """Raises ValueError where the bytes are not a query of this schema."""
+        """Raises ValueError where the bytes are not a query of a readable schema."""
         with reading("query"):
             return Query(**_fields(data, "query"))
 
@@ -83,7 +88,7 @@ class Label:
 
     @staticmethod
     def from_bytes(data: bytes) -> Label:
-        """Raises ValueError where the bytes are not a label of this schema."""
+        """Raises ValueError where the bytes are not a label of a readable schema."""
         with reading("label"):
             fields = _fields(data, "label")
             return Label(**fields | {"choice": Choice(fields["choice"]), "opinion": Opinion(fields["opinion"])})
@@ -96,6 +101,7 @@ class Lease:
     query: Query
     fence: int
     deadline: float  # seconds since the epoch, by the gateway's clock
+    flipped: bool | None = None  # whether clip b must be shown on the left; None where either will do
 
 
 def is_held_out(query: str) -> bool:
@@ -105,5 +111,5 @@ def is_held_out(query: str) -> bool:
 
 def _fields(data: bytes, kind: str) -> dict:
     fields = json.loads(data)
-    require_schema(fields, kind, SCHEMA)
+    require_schema(fields, kind, *READABLE)
     return {name: value for name, value in fields.items() if name not in ("kind", "schema")}

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from contracts import lifetime, log
+from contracts.rater import RaterError
 from labeling_gateway.config import GatewayConfig
+from labeling_gateway.pausing import RaterErrors
 from labeling_gateway.polling import poll, store_url, told_to_end
 from labeling_gateway.process import STEP_SECONDS, gateway_work
 from labeling_gateway.service import Score
 from labeling_gateway.store import StoreError
 from reward_service.client import RewardClient, RewardRequestError, RewardServiceUnavailable
+
+_LISTEN_SECONDS = 5.0
 
 logger = logging.getLogger("backflip.labeling_gateway")
 
@@ -34,6 +39,24 @@ def reward_score(client: RewardClient) -> Score:
     return score
 
 
+def reward_rater_errors(client: RewardClient) -> RaterErrors:
+    """How the gateway hears of raters' errors: not oftener than every few seconds."""
+    listen_from = 0.0
+
+    def rater_errors() -> Mapping[str, RaterError] | None:
+        nonlocal listen_from
+        now = time.monotonic()
+        if now < listen_from:
+            return None
+        listen_from = now + _LISTEN_SECONDS
+        try:
+            return client.report()["rater_errors"]
+        except RewardServiceUnavailable:
+            return None
+
+    return rater_errors
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m labeling_gateway")
     parser.add_argument("--config", required=True, help="JSON of a GatewayConfig")
@@ -45,13 +68,14 @@ def main() -> int:
 
     def work() -> bool:
         if not opened:
-            opened.append(gateway_work(config, store_url(), score, told))
+            opened.append(gateway_work(config, store_url(), score, rater_errors, told))
             logger.info("asking questions of run %s, %d at most", config.run, config.labels.questions)
         return opened[0]()
 
     try:
         config = GatewayConfig.from_file(arguments.config)
-        score = reward_score(RewardClient(config.reward_address))
+        reward = RewardClient(config.reward_address)
+        score, rater_errors = reward_score(reward), reward_rater_errors(reward)
         poll(work, told, STEP_SECONDS)
     except (StoreError, RewardRequestError, ValueError) as error:
         logger.error("%s", error)

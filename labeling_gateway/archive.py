@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from contracts.clip import Scene
 from contracts.encoding import content_hash
 from contracts.files import writing_whole
-from contracts.label import SCHEMA, Choice, Label, Opinion, Query
+from contracts.label import READABLE, SCHEMA, Choice, Label, Opinion, Query
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.replay import Record, replay
 
@@ -84,7 +84,7 @@ def read_archive(path: Path) -> Iterator[ArchivedLabel]:
     """Every label of an archive, in log order, each checked before it is given.
 
     Raises:
-        ValueError: the file is no archive of this schema, or what a row holds is not what it names.
+        ValueError: the file is no archive of a readable schema, or what a row holds is not what it names.
         OSError: it cannot be read.
     """
     with path.open("rb") as opened:
@@ -159,8 +159,9 @@ def _require_archive(schema: pa.Schema, path: Path) -> str:
     metadata = {name.decode(): value.decode() for name, value in (schema.metadata or {}).items()}
     if metadata.get("kind") != KIND or "run" not in metadata:
         raise ValueError(f"{path} is no label archive; one is written by `backflip export`")
-    if metadata.get("schema") != str(SCHEMA):
-        raise ValueError(f"{path} is a label archive of schema {metadata.get('schema')}; this reads schema {SCHEMA}")
+    if metadata.get("schema") not in [str(schema) for schema in READABLE]:
+        readable = " or ".join(map(str, READABLE))
+        raise ValueError(f"{path} is a label archive of schema {metadata.get('schema')}; this reads schema {readable}")
     if not schema.equals(_COLUMNS):
         raise ValueError(f"{path} has other columns than a label archive: {', '.join(schema.names)}")
     return metadata["run"]

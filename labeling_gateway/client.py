@@ -6,7 +6,8 @@ Everything goes through the label store; no call needs the gateway's process.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from redis.client import PubSub
@@ -14,13 +15,14 @@ from redis.client import PubSub
 from contracts.clip import Clip, Scene
 from contracts.encoding import canonical_json, content_hash
 from contracts.label import ALARM, Choice, Label, Lease, Query
-from labeling_gateway import alarm_log, label_log, leasing, ownership, scripts
+from labeling_gateway import alarm_log, label_log, leasing, ownership, queue_scripts
 from labeling_gateway.alarms import Alarm
 from labeling_gateway.durable import Command
 from labeling_gateway.evidence import Claim
 from labeling_gateway.hasty import Hasty
+from labeling_gateway.leasing import Given, Taken, Turn
 from labeling_gateway.raters import RaterBook
-from labeling_gateway.replies import Answered, Control, Counts, Progress, Rater, Receipt
+from labeling_gateway.replies import Answered, Checks, Control, Counts, Progress, Rater, Receipt
 from labeling_gateway.run_store import RunStore
 from labeling_gateway.store import StoreError, connect
 
@@ -77,23 +79,31 @@ class GatewayClient:
 
     # What labelers do.
 
-    def lease(self, rater: str, seconds: float) -> Lease | None:
-        """The oldest open question, for ``seconds``; None where none is open."""
-        return leasing.lease(self._store, rater, seconds)
+    def lease(self, rater: str, seconds: float, draw: Callable[[], float] = random.random) -> Lease | None:
+        """The oldest question that this rater has not answered, for ``seconds``; None where none is open.
+
+        It is new, or for several raters and lacks some. By the chances in `Checks` it is a gold question
+        instead that this rater was never asked, or an earlier one of their own with the sides swapped. A
+        rater who is paused is given nothing.
+
+        Args:
+            draw: uniform from 0 to 1; decides what a rater is checked by.
+        """
+        return leasing.lease(self._store, rater, seconds, draw)
 
     def renew(self, lease: Lease, rater: str, seconds: float) -> Lease | None:
         """The same lease, from now on for ``seconds``; None where it has ended or is another's."""
         return leasing.renew(self._store, lease, rater, seconds)
 
-    def release(self, lease: Lease) -> bool:
-        """Gives a question back unanswered; False where the lease had already ended."""
-        return leasing.release(self._store, lease)
+    def release(self, lease: Lease, rater: str) -> bool:
+        """Gives a question back unanswered; False where the lease had already ended, or is another's."""
+        return leasing.release(self._store, lease, rater)
 
     def answer(self, lease: Lease, rater: str, choice: Choice, seconds: float, flipped: bool = False) -> Receipt:
         """Commits an answer and returns once it is on disk; a repetition gets the first one's receipt.
 
         An answer to a question that somebody else has answered, or has been leased meanwhile, is
-        kept as a later opinion.
+        kept as a later opinion; to a gold question or a repeat, as what it is.
 
         Args:
             seconds: from showing to answer.
@@ -101,18 +111,30 @@ class GatewayClient:
 
         Raises:
             LookupError: no such question.
+            ValueError: it was looked at for less than `Checks.minimum_seconds`.
         """
-        return leasing.answer(self._store, lease, rater, choice, seconds, flipped)
+        return leasing.answer(self._store, rater, Given(lease, choice, seconds, flipped))
 
-    def undo(self, rater: str, query_id: str, seconds: float) -> Lease:
+    def take_turns(self, turns: list[Turn], seconds: float, draw: Callable[[], float] = random.random) -> list[Taken]:
+        """Commits answers of many raters, then leases questions, all in one round trip.
+
+        A question that cannot be leased is left out and hurts no answer. A lease that a broken
+        connection swallowed ends after ``seconds``.
+        """
+        return leasing.take_turns(self._store, turns, seconds, draw)
+
+    def undo(self, rater: str, query_id: str, seconds: float, offset: str = "") -> Lease:
         """Takes the rater's answer back and leases the question anew; a repetition gets the same lease.
 
         A first opinion no longer counts against the budget, until the question is answered again.
 
+        Args:
+            offset: of the answer that is meant, so that no newer one is taken back; "" for whichever stands.
+
         Raises:
-            LookupError: this rater has no answer to it, given in this run, that stands.
+            LookupError: this rater has no such answer to it, given in this run, that stands.
         """
-        return leasing.undo(self._store, rater, query_id, seconds)
+        return leasing.undo(self._store, rater, query_id, seconds, offset)
 
     # What the run's owner does.
 
@@ -134,6 +156,42 @@ class GatewayClient:
     def set_budget(self, budget: int) -> None:
         """Replaces the budget of the run's config. Below what is asked already, no more is asked."""
         ownership.set_budget(self._store, budget)
+
+    def set_checks(self, checks: Checks) -> None:
+        """How raters are checked from now on, whoever asks."""
+        ownership.set_checks(self._store, checks)
+
+    def mark_gold(self, query_id: str, right: Choice) -> None:
+        """Says what the right answer to a question is, which others are then asked to see how good they are.
+
+        Raises:
+            LookupError: it was not asked in this run.
+            ValueError: the answer names neither clip.
+        """
+        ownership.mark_gold(self._store, query_id, right)
+
+    def unmark_gold(self, query_id: str) -> None:
+        """From now on nobody is asked; answers to it no longer say how good a rater is. Raises LookupError."""
+        ownership.unmark_gold(self._store, query_id)
+
+    def golds(self) -> dict[str, Choice]:
+        """The right answer to each gold question, by the question's id."""
+        return ownership.golds(self._store)
+
+    def pause_rater(self, rater: str, reason: str) -> None:
+        """From now on this rater is given nothing, and is told the reason; what they hold they may answer."""
+        ownership.pause_rater(self._store, rater, reason)
+
+    def pause_rater_once(self, rater: str, reason: str) -> bool:
+        """As `pause_rater`; False, and nothing is changed, where this rater was ever paused before."""
+        return ownership.pause_rater_once(self._store, rater, reason)
+
+    def resume_rater(self, rater: str) -> None:
+        ownership.resume_rater(self._store, rater)
+
+    def paused_raters(self) -> dict[str, str]:
+        """Why each is paused, by name."""
+        return ownership.paused_raters(self._store)
 
     def note_invitation(self, fields: dict[str, Any]) -> None:
         """Keeps what is to be known of an invitation, by its field ``id``."""
@@ -165,8 +223,8 @@ class GatewayClient:
         return label_log.history(self._store, limit, before)
 
     def raters(self) -> list[Rater]:
-        """Everybody whom the log names, by name."""
-        return self._raters.read(self.read_labels)
+        """Everybody whom the log names or who is paused, by name."""
+        return self._raters.read(self.read_labels, self.golds(), self.paused_raters())
 
     # What follows the log and looks questions up.
 
@@ -202,6 +260,11 @@ class GatewayClient:
             raise LookupError(f"run {self.keys.run} has no clip {hash}")
         return data
 
+    def clips_data(self, hashes: list[str]) -> dict[str, bytes]:
+        """Those of these clips that there are, as they were put."""
+        found = self._session.run(*(("GET", self.keys.clip(hash)) for hash in hashes)) if hashes else []
+        return {hash: data for hash, data in zip(hashes, found, strict=True) if data is not None}
+
     def scene(self, hash: str) -> Scene:
         """Raises LookupError where no such scene was put."""
         (data,) = self._session.run(("GET", self.keys.scene(hash)))
@@ -211,20 +274,11 @@ class GatewayClient:
 
     def counts(self) -> Counts:
         """All at one moment, but for what the gateway says of itself."""
-        (open, leased, asked, first, later, imported, labels), (candidates, waiting) = self._session.run(
-            self._store.script(scripts.COUNTS), ("HMGET", self.keys.gateway, "candidates", "waiting")
-        )
-        return Counts(
-            asked=asked,
-            open=open,
-            leased=leased,
-            used=int(first or 0),
-            later=int(later or 0),
-            candidates=int(candidates or 0),
-            waiting=(waiting or b"").decode(),
-            imported=int(imported or 0),
-            labels=labels,
-        )
+        return label_log.counts(self._store)
+
+    def growth(self, after: str, limit: int) -> tuple[list[tuple[str, Label]], Counts]:
+        """`read_labels` and `counts` in one round trip."""
+        return label_log.growth(self._store, after, limit)
 
     def alarms(self) -> list[Alarm]:
         """Every alarm of the run, as it was raised, in that order; those that stand have not ended."""
@@ -247,7 +301,7 @@ class GatewayClient:
 
     def expire_leases(self) -> int:
         """Puts questions whose lease has ended back into the queue; returns how many."""
-        (reply,) = self._session.run(self._store.script(scripts.EXPIRE))
+        (reply,) = self._session.run(self._store.script(queue_scripts.EXPIRE))
         return reply
 
     def progress(self) -> Progress | None:
@@ -266,7 +320,8 @@ class GatewayClient:
         for query in queries:
             names = (self.keys.clip(query.clip_a), self.keys.clip(query.clip_b))
             ahead = _AHEAD if query.chosen_by == ALARM else 0
-            commands.append(self._store.script(scripts.ASK, query.id, query.to_bytes(), budget, *names, ahead))
+            fields = (query.id, query.to_bytes(), budget, *names, query.opinions, ahead)
+            commands.append(self._store.script(queue_scripts.ASK, *fields))
         replies = self._session.commit(*commands)
         if b"clips" in replies:
             lost = queries[replies.index(b"clips")].id

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, TypeVar
 import tyro
 
 from labeling_gateway.address import check_address
+from labeling_gateway.replies import Checks
+from labeling_gateway.traits import Teacher, parse_teacher
 
 Config = TypeVar("Config", "GatewayConfig", "TeacherConfig")
 
@@ -38,8 +40,12 @@ class LabelsConfig:
     budget: int = 900
     """Answers that may be used, ties and "can't tell" included."""
 
-    source: Literal["scripted", "web", "none"] = "scripted"
-    """Who answers: a scripted teacher that judges by the task's own score, people on a page of their own, or nobody."""
+    source: Literal["scripted", "web", "vendors", "none"] = "scripted"
+    """Who answers: a scripted teacher that judges by the task's own score, people on a page of their own, outside
+    vendors beside that page, or nobody."""
+
+    vendors: str = ""
+    """File that names the vendors, TOML, with their shares, prices and caps; see docs/vendors.md."""
 
     address: str = "127.0.0.1:8020"
     """Where the labeling page listens, HOST:PORT; port 0 is a free one."""
@@ -86,8 +92,27 @@ class LabelsConfig:
     teacher_mistakes: float = 0.0
     """Chance that the scripted teacher names the other clip."""
 
-    teacher_one_view: bool = False
-    """The scripted teacher judges by what one camera shows, but for checks, until an alarm tells it to turn clips."""
+    teachers: tuple[str, ...] = ()
+    """A crowd of scripted teachers in place of the one, like "7x" "3x mistakes=0.5": how many, and in what they differ
+    from it (beta, mistakes, skip, tie, gamma, or glances: goes by what one camera shows)."""
+
+    overlap: float = 0.0
+    """Share of the questions that several raters answer; the further answers are beside the budget."""
+
+    raters_per_question: int = 2
+    """How many raters answer those."""
+
+    gold_share: float = 0.0
+    """Chance that a rater's next question is one whose right answer the owner gave."""
+
+    repeat_share: float = 0.0
+    """Chance that a rater's next question is one of their own again, with the sides swapped."""
+
+    minimum_seconds: float = 0.0
+    """Least time from showing a question to its answer; what is answered sooner is refused."""
+
+    pause_error: float = 0.4
+    """Estimated share of wrong answers above which a rater is paused until the owner resumes them; 1 pauses nobody."""
 
     from_: Annotated[str | None, tyro.conf.arg(name="from")] = None
     """Answers to begin with, beside the budget: a label archive that `backflip export` wrote, or a run's folder."""
@@ -95,22 +120,60 @@ class LabelsConfig:
     def __post_init__(self) -> None:
         if self.budget < 0:
             raise ValueError(f"labels.budget must be 0 or more, not {self.budget}")
-        if self.source not in ("scripted", "web", "none"):
-            raise ValueError(f"labels.source must be scripted, web or none, not {self.source!r}")
+        if self.source not in ("scripted", "web", "vendors", "none"):
+            raise ValueError(f"labels.source must be scripted, web, vendors or none, not {self.source!r}")
+        if (self.source == "vendors") != bool(self.vendors):
+            raise ValueError("labels.source vendors and labels.vendors FILE go together: give both or neither")
         check_address(self.address, allow_remote=self.allow_remote)
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("TLS needs a certificate and its key: give both labels.tls-cert and labels.tls-key")
         if self.clip_steps < 2:
             raise ValueError(f"labels.clip-steps must be 2 or more, not {self.clip_steps}")
-        for name in ("uniform_share", "check_share", "alarm_share", "upfront", "teacher_mistakes"):
+        shares = ("uniform_share", "check_share", "alarm_share", "upfront", "teacher_mistakes")
+        for name in (*shares, "overlap", "gold_share", "repeat_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"labels.{name.replace('_', '-')} must be from 0 to 1, not {getattr(self, name)}")
+        if not 0 < self.pause_error <= 1:
+            raise ValueError(f"labels.pause-error must be above 0 and at most 1, not {self.pause_error}")
         if not 0 < self.ask_until <= 1:
             raise ValueError(f"labels.ask-until must be above 0 and at most 1, not {self.ask_until}")
         if not 0 < self.ask_decay < math.inf:
             raise ValueError(f"labels.ask-decay must be above 0 and finite, not {self.ask_decay}")
         if not self.teacher_beta > 0:
             raise ValueError(f"labels.teacher-beta must be above 0, not {self.teacher_beta}")
+        if self.gold_share + self.repeat_share > 0.5:
+            raise ValueError(
+                "labels.gold-share and labels.repeat-share must be 0.5 together at most: who would answer?"
+            )
+        if not 0 <= self.minimum_seconds < math.inf:
+            raise ValueError(f"labels.minimum-seconds must be 0 or more and finite, not {self.minimum_seconds}")
+        if self.raters_per_question < 2:
+            raise ValueError(f"labels.raters-per-question must be 2 or more, not {self.raters_per_question}")
+        raters = sum(teacher.count for teacher in self.crowd)
+        if self.source == "scripted" and self.overlap and raters < self.raters_per_question:
+            raise ValueError(
+                f"labels.overlap has {self.raters_per_question} raters answer a question, "
+                f"and there are {raters}: name more by labels.teachers"
+            )
+
+    @property
+    def crowd(self) -> tuple[Teacher, ...]:
+        """Everybody who answers where the source is scripted. Raises ValueError where `teachers` names none."""
+        usual = Teacher(beta=self.teacher_beta, mistakes=self.teacher_mistakes)
+        try:
+            return tuple(parse_teacher(text, usual) for text in self.teachers) or (usual,)
+        except ValueError as error:
+            raise ValueError(f"labels.teachers: {error}") from None
+
+    @property
+    def checks(self) -> Checks:
+        """What the store must know to check raters."""
+        return Checks(self.gold_share, self.repeat_share, self.minimum_seconds)
+
+    @property
+    def has_page(self) -> bool:
+        """Whether the labeling page runs."""
+        return self.source in ("web", "vendors")
 
     @property
     def questions(self) -> int:
@@ -145,11 +208,10 @@ class GatewayConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """One scripted teacher process."""
+    """One process of scripted teachers."""
 
     run: str
     seed: int
-    rater: str = "scripted"
     labels: LabelsConfig = field(default_factory=LabelsConfig)
 
     @staticmethod

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +12,8 @@ import redis
 from redis.exceptions import NoScriptError
 
 from labeling_gateway.store import NotDurable, StoreError, StoreUnreachable, describe
+
+logger = logging.getLogger("backflip.labeling_gateway")
 
 WAIT_SECONDS = 5.0
 
@@ -48,25 +51,28 @@ class Session:
         """The replies, in order; nothing is said about disks."""
         with self.reached():
             replies = self._send(commands)
-            for reply in replies:
-                if isinstance(reply, redis.ResponseError):
-                    raise reply
+            _raise_refused(replies)
             return replies
 
-    def commit(self, *commands: Command) -> list[Any]:
+    def commit(self, *commands: Command, optional: Sequence[Command] = ()) -> list[Any]:
         """The replies, once everything that the commands wrote is on disk.
 
         Every command must be one that may be sent twice, and must write each time: it is repeated
         where a connection broke, and the proof covers what its own connection wrote.
+
+        Args:
+            optional: commands carried out after the others, which fail alone: the reply then is None.
 
         Raises:
             StoreUnreachable: nothing is known about the commands; send them again later.
             NotDurable: they were carried out, but the store cannot say that they are on disk.
         """
         proof, check = self._proof or self.require_durable()
-        *replies, proven = self.run(*commands, proof)
+        with self.reached():
+            *replies, proven = self._send((*commands, *optional, proof))
+            _raise_refused([*replies[: len(commands)], proven])
         check(proven)
-        return replies
+        return [_or_none(reply) for reply in replies]
 
     def require_durable(self) -> tuple[Command, Callable[[Any], None]]:
         """How this store proves that a write is on disk. Raises NotDurable where it can not."""
@@ -119,6 +125,19 @@ class Session:
             f"the label store does not keep what it acknowledges ({' '.join(reason.split())}); set "
             "`appendonly yes` and `appendfsync always` there, or use no REDIS_URL"
         )
+
+
+def _raise_refused(replies: list[Any]) -> None:
+    for reply in replies:
+        if isinstance(reply, redis.ResponseError):
+            raise reply
+
+
+def _or_none(reply: Any) -> Any:
+    if isinstance(reply, redis.ResponseError):
+        logger.warning("the label store refused: %s", reply)
+        return None
+    return reply
 
 
 def _pairs(flat: list[bytes]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contracts.clip import Clip
 from contracts.encoding import content_hash
-from contracts.label import Choice, Label, Query
+from contracts.label import Choice, Label, Opinion, Query
 from labeling_gateway.archive import ArchivedLabel, read_archive
 from labeling_gateway.client import GatewayClient
 
@@ -27,8 +27,9 @@ class Shape:
 def import_labels(client: GatewayClient, path: Path, wanted: Shape) -> int:
     """Commits the standing answers of an archive as answers of another run; returns how many the log holds now.
 
-    Rater, choice, time and side are kept. They count beside the budget. Nothing is imported unless all
-    of the archive is sound and fits; what was imported before is not imported again.
+    Rater, choice, time and side are kept. They count beside the budget. Gold answers and repeats, which teach
+    nothing, stay out. Nothing is imported unless all of the archive is sound and fits; what was imported before
+    is not imported again.
 
     Raises:
         ValueError: the archive is damaged, or its clips are not as ``wanted``; the message names both.
@@ -39,7 +40,8 @@ def import_labels(client: GatewayClient, path: Path, wanted: Shape) -> int:
     batch: list[ArchivedLabel] = []
     for archived in read_archive(path):
         label = archived.record.label
-        if archived.record.offset in replaced or label.choice is Choice.WITHDRAWN:
+        taught = label.choice is not Choice.WITHDRAWN and label.opinion not in (Opinion.GOLD, Opinion.REPEAT)
+        if archived.record.offset in replaced or not taught:
             continue
         batch.append(archived)
         if len(batch) == _BATCH:

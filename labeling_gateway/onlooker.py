@@ -14,10 +14,10 @@ _TURN = np.arange(_POINTS) * np.pi * (3 - np.sqrt(5))  # the golden angle spread
 _DISC = np.sqrt((np.arange(_POINTS) + 0.5) / _POINTS) * np.stack((np.cos(_TURN), np.sin(_TURN)))
 
 
-def apparent_grasp(scene: Scene, clip: Clip) -> float:
-    """How well the hand seems to hold the goal in the scene's picture, summed over a clip; 0 at best.
+def apparent_grasp(scene: Scene, clip: Clip) -> np.ndarray:
+    """How well the hand seems to hold the goal in the scene's picture, of each step of a clip; [L], 0 at best.
 
-    Of each step it is minus the share of the goal's disc that the hand's disc doesn't hide, and minus
+    It is minus the share of the goal's disc that the hand's disc doesn't hide, and minus
     how far to the side of it, or above, the hand is (metres). Both are sites of the scene's model,
     ``hand`` and ``goal``; their size is the disc's radius. The camera doesn't move.
 
@@ -27,7 +27,7 @@ def apparent_grasp(scene: Scene, clip: Clip) -> float:
     model = _model(scene.mjcf) if scene.track == "mujoco" else None
     sites = [] if model is None else [model.site(id).name for id in range(model.nsite)]
     if model is None or "hand" not in sites or "goal" not in sites:
-        raise ValueError(f"a teacher with one view compares the sites hand and goal, which {scene.task} hasn't got")
+        raise ValueError(f"a teacher who glances compares the sites hand and goal, which {scene.task} hasn't got")
     hand, goal = sites.index("hand"), sites.index("goal")
     camera = scene.camera
     azimuth, elevation = np.deg2rad((camera.azimuth, camera.elevation))
@@ -40,7 +40,7 @@ def apparent_grasp(scene: Scene, clip: Clip) -> float:
     across, up = (radius[:, goal, None] * coordinate for coordinate in _DISC)
     seen = np.hypot(across - apart[:, None], up) > radius[:, hand, None]
     aside = apart * depth[:, hand]
-    return -float((seen.mean(-1) + aside).sum())
+    return -(seen.mean(-1) + aside)
 
 
 def _site_positions(model: mujoco.MjModel, state: np.ndarray) -> np.ndarray:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, fields
 from typing import Any
 
 from contracts.encoding import canonical_json
 from contracts.label import SCHEMA, Choice, Label, Query
-from labeling_gateway import scripts
+from labeling_gateway import answer_scripts, queue_scripts
 from labeling_gateway.durable import Command
 from labeling_gateway.label_log import read_labels
-from labeling_gateway.replies import Control
+from labeling_gateway.replies import Checks, Control
 from labeling_gateway.run_store import RunStore
 
 _PAGE = 1000  # labels read in one round trip
@@ -18,9 +19,14 @@ _BATCH = 100  # answers taken back in one
 
 
 def control(store: RunStore) -> Control:
-    (found,) = store.session.run(("HMGET", store.keys.control, "paused", "budget"))
-    paused, budget = found
-    return Control(paused=paused == b"1", budget=None if budget is None else int(budget))
+    names = [field.name for field in fields(Checks)]
+    (found,) = store.session.run(("HMGET", store.keys.control, "paused", "budget", *names))
+    paused, budget, *checks = found
+    return Control(
+        paused=paused == b"1",
+        budget=None if budget is None else int(budget),
+        checks=Checks(*(float(value or 0) for value in checks)),
+    )
 
 
 def set_paused(store: RunStore, paused: bool) -> None:
@@ -31,6 +37,53 @@ def set_budget(store: RunStore, budget: int) -> None:
     if budget < 0:
         raise ValueError(f"a budget must be 0 or more, not {budget}")
     store.session.commit(("HSET", store.keys.control, "budget", budget))
+
+
+def set_checks(store: RunStore, checks: Checks) -> None:
+    words = [word for name, value in asdict(checks).items() for word in (name, repr(value))]
+    store.session.commit(("HSET", store.keys.control, *words))
+
+
+def mark_gold(store: RunStore, query_id: str, right: Choice) -> None:
+    if right not in (Choice.A, Choice.B):
+        raise ValueError(f"the right answer to a gold question is a or b, not {right}")
+    (found,) = store.session.commit(store.script(queue_scripts.MARK_GOLD, query_id, right.value))
+    if not found:
+        raise LookupError(f"run {store.keys.run} asked no question {query_id}")
+
+
+def unmark_gold(store: RunStore, query_id: str) -> None:
+    record = store.keys.query(query_id)
+    (found,) = store.session.run(("HEXISTS", record, "body"))
+    if not found:
+        raise LookupError(f"run {store.keys.run} asked no question {query_id}")
+    store.session.commit(("HSET", record, "right", ""), ("ZREM", store.keys.golds, query_id))
+
+
+def golds(store: RunStore) -> dict[str, Choice]:
+    (ids,) = store.session.run(("ZRANGE", store.keys.golds, 0, -1))
+    right = store.session.run(*(("HGET", store.keys.query(id.decode()), "right") for id in ids))
+    return {id.decode(): Choice(choice.decode()) for id, choice in zip(ids, right, strict=True)}
+
+
+def pause_rater(store: RunStore, rater: str, reason: str) -> None:
+    if not (rater and reason):
+        raise ValueError(f"to pause a rater takes a name and a reason, not {rater!r} and {reason!r}")
+    store.session.commit(("HSET", store.keys.paused, rater, reason))
+
+
+def pause_rater_once(store: RunStore, rater: str, reason: str) -> bool:
+    (new,) = store.session.commit(("HSETNX", store.keys.paused, rater, reason))
+    return bool(new)
+
+
+def resume_rater(store: RunStore, rater: str) -> None:
+    store.session.commit(("HSET", store.keys.paused, rater, ""))
+
+
+def paused_raters(store: RunStore) -> dict[str, str]:
+    (found,) = store.session.run(("HGETALL", store.keys.paused))
+    return {rater.decode(): reason.decode() for rater, reason in sorted(found.items()) if reason}
 
 
 def withdraw(store: RunStore, rater: str) -> int:
@@ -47,7 +100,9 @@ def withdraw(store: RunStore, rater: str) -> int:
         if not standing:
             return taken_back
         batch = [standing.pop(place) for place in list(standing)[:_BATCH]]
-        commands = [store.script(scripts.WITHDRAW, label.query, rater, SCHEMA) for label in batch]
+        commands = [
+            store.script(answer_scripts.WITHDRAW, label.query, rater, SCHEMA, label.opinion.value) for label in batch
+        ]
         taken_back += sum(store.session.commit(*commands))
         # What the rater answers meanwhile is in the log by now, and found in the next round.
 
@@ -56,7 +111,7 @@ def import_answers(store: RunStore, answers: list[tuple[Query, Label]], clips: d
     puts: list[Command] = [("SET", store.keys.clip(name), data) for name, data in clips.items()]
     commands = [
         store.script(
-            scripts.IMPORT,
+            answer_scripts.IMPORT,
             query.id,
             query.to_bytes(),
             label.rater,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig
+from labeling_gateway.pausing import RaterErrors
 from labeling_gateway.service import Gateway, Score
 
 logger = logging.getLogger("backflip.labeling_gateway")
@@ -16,10 +17,12 @@ logger = logging.getLogger("backflip.labeling_gateway")
 STEP_SECONDS = 0.2
 
 
-def gateway_work(config: GatewayConfig, url: str, score: Score, told: threading.Event) -> Callable[[], bool]:
+def gateway_work(
+    config: GatewayConfig, url: str, score: Score, rater_errors: RaterErrors, told: threading.Event
+) -> Callable[[], bool]:
     """Takes in candidates for one step's time, then steps; connects first, also after the store was away."""
     client = GatewayClient(url, config.run)
-    gateway = Gateway(config, client, score)
+    gateway = Gateway(config, client, score, rater_errors)
     channel = client.subscribe()
 
     def work() -> bool:

@@ -29,6 +29,7 @@ class Counts:
     waiting: str  # what the gateway waits for, "" where it does not
     imported: int = 0  # answers of other runs that stand
     labels: int = 0  # entries of the log, whatever they say
+    wanting: int = 0  # answered questions that lack later opinions, beside the budget
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,21 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Checks:
+    """What shows how good a rater is: shares of their questions, and how long they must look."""
+
+    gold_share: float = 0.0  # chance that the next question is one whose right answer is known
+    repeat_share: float = 0.0  # chance that it is one that this rater answered before, the sides swapped
+    minimum_seconds: float = 0.0  # from showing to answer
+
+
+@dataclass(frozen=True)
 class Control:
-    """What the run's owner has set."""
+    """What the run's owner has set, and how the job checks its raters."""
 
     paused: bool  # no new questions are asked
     budget: int | None  # replaces that of the run's config; None where the owner set none
+    checks: Checks = Checks()
 
 
 @dataclass(frozen=True)
@@ -71,3 +82,10 @@ class Rater:
     last_answer_at: float | None  # seconds since the epoch; None where every answer was taken back
     median_seconds: float | None  # from showing to answer, over answers that stand
     agreement: float | None  # share alike others' first opinions on the same questions; None where there are none
+    gold_right: float | None = None  # share of gold questions answered right; None where none was
+    golds: int = 0  # gold questions answered
+    self_consistency: float | None = None  # share of repeats answered as before, where both name an answer
+    repeats: int = 0  # such repeats
+    left_share: float | None = None  # of answers that name a clip, those that name the left one
+    left_p: float | None = None  # two-sided binomial test of that share against one half
+    paused_reason: str | None = None  # why nothing is given to them; None where they are not paused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labeling_gateway import scripts
+from labeling_gateway import answer_scripts, queue_scripts
 from labeling_gateway.durable import Command, Session, script
 from labeling_gateway.store import Keys, connect
 
@@ -19,9 +19,22 @@ class RunStore:
     @staticmethod
     def open(store_url: str, run: str) -> RunStore:
         """Raises StoreUnreachable."""
-        return RunStore(Keys(run), Session(connect(store_url), store_url, scripts.ALL))
+        return RunStore(Keys(run), Session(connect(store_url), store_url, [*queue_scripts.ALL, *answer_scripts.ALL]))
 
     def script(self, source: str, *arguments: str | bytes | float) -> Command:
-        """The command that runs one of `scripts` on this run."""
+        """The command that runs one of the store's scripts on this run."""
         keys = self.keys
-        return script(source, [keys.queue, keys.leases, keys.totals, keys.asked, keys.labels], keys.prefix, *arguments)
+        names = [
+            keys.queue,
+            keys.leases,
+            keys.totals,
+            keys.asked,
+            keys.labels,
+            keys.later,
+            keys.beside,
+            keys.golds,
+            keys.cursors,
+            keys.paused,
+            keys.control,
+        ]
+        return script(source, names, keys.prefix, *arguments)

@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from contracts.encoding import content_hash
+from contracts.label import ALARM, CHECK
 from labeling_gateway.evidence import claims
 
 PAIRS_PER_QUESTION = 10
@@ -29,6 +31,11 @@ class Pick:
     disagreement: float  # std over members of P(a is better); 0 without a model
 
 
+def is_overlapped(query: str, share: float) -> bool:
+    """Whether several raters answer a question, as ``share`` of them do: a pure function of its id."""
+    return int(content_hash(f"overlap {query}".encode())[:8], 16) / 0x100000000 < share
+
+
 def clip_sums(member_reward: np.ndarray, lengths: list[int]) -> np.ndarray:
     """Each member's reward for each clip.
 
@@ -41,6 +48,29 @@ def clip_sums(member_reward: np.ndarray, lengths: list[int]) -> np.ndarray:
     """
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     return np.add.reduceat(member_reward.astype(np.float64), starts, axis=0)
+
+
+def pick(
+    newest: int,
+    sums: np.ndarray | None,
+    wanted: int,
+    uniform_share: float,
+    check_share: float,
+    alarm: bool,
+    rng: np.random.Generator,
+) -> list[Pick]:
+    """Up to ``wanted`` pairs: checks of what the model is sure of, all of them during an ``alarm``, then of `choose`.
+
+    Args:
+        newest: how many of the clips are candidates; those after them were judged before.
+        sums: [clips, K] from `clip_sums`, or None where no model is fitted yet: then all are uniform.
+    """
+    if sums is None:
+        return choose(newest, None, wanted, uniform_share, rng)
+    checks = wanted if alarm else int(rng.binomial(wanted, check_share))
+    picks = claimed(newest, sums, checks, ALARM if alarm else CHECK, rng)
+    taken = [clip for one in picks for clip in (one.a, one.b)]
+    return picks + choose(newest, sums[:newest], wanted - len(picks), uniform_share, rng, taken)
 
 
 def choose(

@@ -16,9 +16,10 @@ from contracts.rollout import UNFITTED
 from labeling_gateway.client import Counts, GatewayClient
 from labeling_gateway.config import GatewayConfig, LabelsConfig
 from labeling_gateway.evidence import Claim, claims
+from labeling_gateway.pausing import RaterErrors, pause_careless
 from labeling_gateway.pool import Candidate, Pool
 from labeling_gateway.schedule import due
-from labeling_gateway.selection import PAIRS_PER_QUESTION, Pick, choose, claimed, clip_sums
+from labeling_gateway.selection import PAIRS_PER_QUESTION, clip_sums, is_overlapped, pick
 from labeling_gateway.watch import NEWEST, Watch
 
 logger = logging.getLogger("backflip.labeling_gateway")
@@ -49,11 +50,15 @@ class Gateway:
         NotDurable: the store cannot promise to keep labels.
     """
 
-    def __init__(self, config: GatewayConfig, client: GatewayClient, score: Score) -> None:
+    def __init__(
+        self, config: GatewayConfig, client: GatewayClient, score: Score, rater_errors: RaterErrors = lambda: None
+    ) -> None:
         client.require_durable()
+        client.set_checks(config.labels.checks)
         self._config = config
         self._client = client
         self._score = score
+        self._rater_errors = rater_errors
         asked = list(client.asked())
         self._pool = Pool(name for query in asked for name in (query.clip_a, query.clip_b))
         self._watch = Watch(client, asked)
@@ -78,12 +83,14 @@ class Gateway:
             logger.warning("dropped a candidate: %s", error)
 
     def step(self) -> int:
-        """Ends leases that are over and asks what is due; returns how many questions it asked.
+        """Ends leases that are over, pauses careless raters and asks what is due; returns how many questions it asked.
 
         Raises:
             StoreUnreachable, NotDurable: nothing is half-done; step again later.
         """
         self._client.expire_leases()
+        if errors := self._rater_errors():
+            pause_careless(self._client, errors, self._config.labels.pause_error)
         counts = self._client.counts()
         progress = self._client.progress()
         control = self._client.control()
@@ -144,6 +151,7 @@ class Gateway:
         return scored
 
     def _choose(self, wanted: int, asked: int) -> tuple[list[Query], dict[str, bytes]]:
+        labels = self._config.labels
         rng = np.random.default_rng([self._config.seed, asked])
         newest = self._pool.newest(2 * PAIRS_PER_QUESTION * wanted)
         considered = [*newest, *self._watch.judged(newest[0][2].scene)]
@@ -154,39 +162,31 @@ class Gateway:
         sums = None if version == UNFITTED else clip_sums(member_reward, [len(clip) for _, _, clip in considered])
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
-        picks = self._picks(len(newest), sums, wanted, rng)
-        for pick in picks:
-            (name_a, data_a, clip_a), (name_b, data_b, clip_b) = considered[pick.a], considered[pick.b]
+        alarm = bool(self._watch.standing)
+        picks = pick(len(newest), sums, wanted, labels.uniform_share, labels.check_share, alarm, rng)
+        for one in picks:
+            (name_a, data_a, clip_a), (name_b, data_b, clip_b) = considered[one.a], considered[one.b]
             clips |= {name_a: data_a, name_b: data_b}
+            id = f"{asked + len(queries):06d}-{content_hash((name_a + name_b).encode())[:12]}"
             queries.append(
                 Query(
-                    id=f"{asked + len(queries):06d}-{content_hash((name_a + name_b).encode())[:12]}",
+                    id=id,
                     clip_a=name_a,
                     clip_b=name_b,
                     scene=clip_a.scene,
-                    chosen_by=pick.chosen_by,
-                    disagreement=pick.disagreement,
+                    chosen_by=one.chosen_by,
+                    disagreement=one.disagreement,
                     policy_version=max(clip_a.policy_version, clip_b.policy_version),
                     reward_version=version,
+                    opinions=labels.raters_per_question if is_overlapped(id, labels.overlap) else 1,
                 )
             )
         said: dict[str, Claim] = {}
         if sums is not None and picks:
-            pairs = np.array([(pick.a, pick.b) for pick in picks])
+            pairs = np.array([(one.a, one.b) for one in picks])
             said = {query.id: claim for query, claim in zip(queries, claims(sums, pairs), strict=True)}
-        self._watch.asking(said, [considered[clip] for pick in picks for clip in (pick.a, pick.b)])
+        self._watch.asking(said, [considered[clip] for one in picks for clip in (one.a, one.b)])
         return queries, clips
-
-    def _picks(self, newest: int, sums: np.ndarray | None, wanted: int, rng: np.random.Generator) -> list[Pick]:
-        """Checks of what the model is sure of first, all of them while an alarm stands."""
-        labels = self._config.labels
-        if sums is None:
-            return choose(newest, None, wanted, labels.uniform_share, rng)
-        alarm = bool(self._watch.standing)
-        checks = wanted if alarm else int(rng.binomial(wanted, labels.check_share))
-        picks = claimed(newest, sums, checks, "alarm" if alarm else "check", rng)
-        taken = [clip for pick in picks for clip in (pick.a, pick.b)]
-        return picks + choose(newest, sums[:newest], wanted - len(picks), labels.uniform_share, rng, taken)
 
     def _report(self, waiting: str) -> None:
         report = (self._candidates, waiting)

@@ -56,8 +56,33 @@ class Keys:
         return self.prefix + "leases"
 
     @property
+    def later(self) -> str:
+        """Sorted set: queries that lack later opinions, by the order in which they came to lack one."""
+        return self.prefix + "later"
+
+    @property
+    def beside(self) -> str:
+        """Sorted set: leases beside the queue, query and rater, by deadline."""
+        return self.prefix + "beside"
+
+    @property
+    def golds(self) -> str:
+        """Sorted set: queries whose right answer the owner gave, in the order they were marked."""
+        return self.prefix + "golds"
+
+    @property
+    def cursors(self) -> str:
+        """Hash: of each rater, how far into `later` and `golds` nothing is for them, and how many answers they gave."""
+        return self.prefix + "cursors"
+
+    @property
+    def paused(self) -> str:
+        """Hash: why a rater is given nothing, by name; "" for one who was let go on."""
+        return self.prefix + "paused"
+
+    @property
     def totals(self) -> str:
-        """Hash: fences given out; first, later and imported opinions that stand."""
+        """Hash: fences given out; opinions of each kind that stand."""
         return self.prefix + "totals"
 
     @property
@@ -72,7 +97,7 @@ class Keys:
 
     @property
     def control(self) -> str:
-        """Hash: what the owner has set: paused, budget."""
+        """Hash: what the owner has set: paused, budget; and the job: how raters are checked."""
         return self.prefix + "control"
 
     @property
@@ -111,7 +136,7 @@ class Keys:
         return self.prefix + "candidates"
 
     def query(self, id: str) -> str:
-        """Hash: the query's body, its place in the queue, its lease, and its answers; see `scripts`."""
+        """Hash: the query's body, its place in the queue, its lease, and its answers; see `lua`."""
         return f"{self.prefix}query:{id}"
 
     def clip(self, hash: str) -> str:

@@ -1,14 +1,12 @@
-"""The scripted teacher: it answers by the task's own score, as a rater of stated rationality would.
+"""Scripted teachers: they answer by the task's own score, as raters of stated traits would.
 
-It is an ordinary labeler of the queue (`python -m labeling_gateway.teacher --config FILE`). Its
-rationality and its mistakes are those of B-Pref (Lee et al. 2021).
+They are ordinary labelers of the queue, all in one process (`python -m labeling_gateway.teacher --config FILE`).
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import math
 import sys
 
 import numpy as np
@@ -22,6 +20,7 @@ from labeling_gateway.config import LabelsConfig, TeacherConfig
 from labeling_gateway.onlooker import apparent_grasp
 from labeling_gateway.polling import poll, store_url, told_to_end
 from labeling_gateway.store import StoreError
+from labeling_gateway.traits import Teacher, judge
 
 logger = logging.getLogger("backflip.labeling_gateway")
 
@@ -30,55 +29,92 @@ _IDLE_SECONDS = 0.1
 
 
 class ScriptedTeacher:
-    """Prefers the clip whose oracle sum is higher, with P(a) = 1 / (1 + exp(beta (sum_b - sum_a))).
+    """One rater, who judges by the task's score as `traits` has it.
 
-    Equal sums are a tie. A question gets the same answer whenever it is asked: chance depends on
-    the seed and the question's id alone.
+    A question gets the same answer whenever this rater is asked: chance depends on the seed, the rater's
+    number and the question's id alone. But a repeat is judged afresh, as somebody would who doesn't remember.
+    One who glances looks from every side at checks, and at all questions once there was an alarm.
     """
 
-    def __init__(self, client: GatewayClient, labels: LabelsConfig, rater: str, seed: int) -> None:
+    def __init__(
+        self, client: GatewayClient, traits: Teacher, rater: str, seed: int, number: int = 0, hesitates: float = 0.0
+    ) -> None:
         self._client = client
-        self._labels = labels
+        self._traits = traits
         self._rater = rater
-        self._seed = seed
+        self._entropy = [seed, number] if number else [seed]
+        self._hesitates = hesitates  # seconds that an answer must take
+        self._draw = np.random.default_rng(self._entropy).random
 
     def answer_one(self) -> bool:
-        """Answers the oldest open question; False where none is open.
+        """Answers the oldest question that is open for this rater; False where none is.
 
         Raises:
             ValueError: the clips carry no oracle; only a person can judge them.
             StoreUnreachable, NotDurable: the answer may or may not be kept; the question comes again.
         """
-        lease = self._client.lease(self._rater, LEASE_SECONDS)
+        lease = self._client.lease(self._rater, LEASE_SECONDS, self._draw)
         if lease is None:
             return False
-        choice = self.judge(
-            lease.query, *self._client.clips(lease.query, with_oracle=True), looks_once=self._looks_once(lease.query)
-        )
-        self._client.answer(lease, self._rater, choice, seconds=0.0)
+        clips = self._client.clips(lease.query, with_oracle=True)
+        choice = self.judge(lease.query, *clips, again=lease.flipped is not None)
+        self._client.answer(lease, self._rater, choice, self._hesitates, flipped=bool(lease.flipped))
         return True
 
-    def judge(self, query: Query, a: Clip, b: Clip, *, looks_once: bool = False) -> Choice:
+    def judge(self, query: Query, a: Clip, b: Clip, *, again: bool = False) -> Choice:
         """What this teacher says of two clips. Raises ValueError where they carry no oracle."""
-        margin = self._value(query, a, looks_once) - self._value(query, b, looks_once)
-        if margin == 0:
-            return Choice.EQUAL
-        chance = 0.5 * (1 + math.tanh(self._labels.teacher_beta * margin / 2))
-        rng = np.random.default_rng([self._seed, int(content_hash(query.id.encode())[:16], 16)])
-        says_a = rng.random() < chance
-        mistaken = rng.random() < self._labels.teacher_mistakes
-        return Choice.A if says_a != mistaken else Choice.B
+        id = f"{query.id} again" if again else query.id
+        rng = np.random.default_rng([*self._entropy, int(content_hash(id.encode())[:16], 16)])
+        seen = self._glance if self._glances_at(query) else _oracle
+        return judge(self._traits, seen(query, a), seen(query, b), rng)
 
-    def _value(self, query: Query, clip: Clip, looks_once: bool) -> float:
-        if looks_once:
-            return apparent_grasp(self._client.scene(query.scene), clip)
-        if clip.oracle is None:
-            raise ValueError(f"question {query.id} has clips without a score of the task; a scripted teacher needs one")
-        return float(clip.oracle.sum(dtype=np.float64))
+    def _glances_at(self, query: Query) -> bool:
+        return self._traits.glances and query.chosen_by != CHECK and not self._client.alarms()
 
-    def _looks_once(self, query: Query) -> bool:
-        """Whether it answers without turning the clips: as long as nothing tells it to look from every side."""
-        return self._labels.teacher_one_view and query.chosen_by != CHECK and not self._client.alarms()
+    def _glance(self, query: Query, clip: Clip) -> np.ndarray:
+        return apparent_grasp(self._client.scene(query.scene), clip)
+
+
+def _oracle(query: Query, clip: Clip) -> np.ndarray:
+    if clip.oracle is None:
+        raise ValueError(f"question {query.id} has clips without a score of the task; a scripted teacher needs one")
+    return clip.oracle
+
+
+class Crowd:
+    """All scripted teachers of a job. One is called scripted, several scripted-1, scripted-2 and so on."""
+
+    def __init__(self, client: GatewayClient, labels: LabelsConfig, seed: int) -> None:
+        traits = [teacher for teacher in labels.crowd for _ in range(teacher.count)]
+        many = len(traits) > 1
+        self._client = client
+        self._teachers = [
+            ScriptedTeacher(
+                client,
+                one,
+                f"scripted-{number}" if many else "scripted",
+                seed,
+                number if many else 0,
+                labels.minimum_seconds,
+            )
+            for number, one in enumerate(traits, 1)
+        ]
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._teachers)
+
+    def answer_one(self) -> bool:
+        """The next one who has a question answers it; False where nobody has. Raises as `ScriptedTeacher`'s."""
+        counts = self._client.counts()
+        if not counts.open + counts.leased + counts.wanting:
+            return False
+        for _ in self._teachers:
+            teacher = self._teachers[self._turn]
+            self._turn = (self._turn + 1) % len(self._teachers)
+            if teacher.answer_one():
+                return True
+        return False
 
 
 def main() -> int:
@@ -88,14 +124,13 @@ def main() -> int:
     log.setup("teacher")
     lifetime.end_with_parent()
     told = told_to_end()
-    teacher: list[ScriptedTeacher] = []
+    crowd: list[Crowd] = []
 
     def work() -> bool:
-        if not teacher:
-            client = GatewayClient(store_url(), config.run)
-            teacher.append(ScriptedTeacher(client, config.labels, config.rater, config.seed))
-            logger.info("answering questions of run %s as %s", config.run, config.rater)
-        return teacher[0].answer_one()
+        if not crowd:
+            crowd.append(Crowd(GatewayClient(store_url(), config.run), config.labels, config.seed))
+            logger.info("answering questions of run %s as %d raters", config.run, len(crowd[0]))
+        return crowd[0].answer_one()
 
     try:
         config = TeacherConfig.from_file(arguments.config)

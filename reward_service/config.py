@@ -35,7 +35,10 @@ class RewardConfig:
     """Held-out loss over training loss: below it the decay falls, above it the decay rises."""
 
     answer_noise: float = 0.1
-    """Chance that an answer says nothing about the clips and is uniform."""
+    """Chance that an answer says nothing about the clips and is uniform, whoever gave it."""
+
+    rater_quality: bool = True
+    """Find out how often each rater errs, and hear those who err often less; else every answer counts alike."""
 
     first_fit: int = 20
     """Usable answers before version 1 is fitted."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from contracts.clip import Clip
 from contracts.encoding import content_hash
-from contracts.label import Label, Query, is_held_out
+from contracts.label import Choice, Label, Opinion, Query, is_held_out
 from reward_service.likelihood import TARGETS
+from reward_service.raters import Evidence
 
 logger = logging.getLogger("backflip.reward_service")
 
@@ -30,12 +33,33 @@ class LabelReader(Protocol):
 
     def clips(self, query: Query) -> tuple[Clip, Clip]: ...
 
+    def golds(self) -> dict[str, Choice]:
+        """The right answers that the owner gave, by the question's id."""
+        ...
+
+
+@dataclass(frozen=True)
+class Answers:
+    """n usable answers, in log order."""
+
+    queries: np.ndarray  # int64 [n], their rows in the arrays of `Comparisons`
+    targets: np.ndarray  # float32 [n], see `TARGETS`
+    raters: np.ndarray  # int64 [n], indices of `Comparisons.raters`
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def spread(self, most: int) -> Answers:
+        """At most ``most`` of them, evenly spread over the log."""
+        chosen = np.linspace(0, len(self) - 1, min(most, len(self))).astype(np.int64)
+        return Answers(self.queries[chosen], self.targets[chosen], self.raters[chosen])
+
 
 class Comparisons:
     """Every usable answer of the log so far, one row each, in log order.
 
-    An answer that a later one supersedes leaves; "can't tell" never enters. Answers to one
-    query share its clips.
+    An answer that a later one supersedes leaves; "can't tell" never enters. Answers to one query share its
+    clips. Repeats and answers to gold questions are kept beside the rows: they only say how good a rater is.
     """
 
     def __init__(self, members: int, input_size: int, seed: int) -> None:
@@ -49,12 +73,19 @@ class Comparisons:
         self._moments = np.empty((0, 2, input_size))
         self._bootstrap = np.empty((0, members), np.float32)
         self._held_out = np.empty(0, bool)
-        self._rows: dict[str, tuple[int, float]] = {}  # offset to (query row, target)
+        self._rows: dict[str, tuple[int, float, int]] = {}  # offset to query row, target and rater
+        self._checks: dict[str, tuple[int, float, int]] = {}  # the same of repeats and gold answers
+        self._raters: dict[str, int] = {}  # name to index, in the order of their first usable answers
 
     @property
     def labels(self) -> int:
-        """Usable answers."""
+        """Usable answers, repeats and those to gold questions aside."""
         return len(self._rows)
+
+    @property
+    def raters(self) -> list[str]:
+        """Everybody whose answers were ever usable; an index into this stays whose it is."""
+        return list(self._raters)
 
     def follow(self, log: LabelReader, until: str | None = None) -> int:
         """Reads on to the log's end, or up to and including the offset ``until``; returns how many labels."""
@@ -71,11 +102,39 @@ class Comparisons:
                 break
         return self.answers - before
 
-    def rows(self, *, held_out: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Query rows int64 [n] and targets float32 [n] of one side of the split, in log order."""
-        taken = [row for row in self._rows.values() if self._held_out[row[0]] == held_out]
-        queries = np.array([query for query, _ in taken], dtype=np.int64)
-        return queries, np.array([target for _, target in taken], dtype=np.float32)
+    @property
+    def checked(self) -> bool:
+        """Whether anybody was asked a gold question, or the same one twice."""
+        return bool(self._checks)
+
+    def rows(self, *, held_out: bool) -> Answers:
+        """What is trained on, or what is held out, of the answers."""
+        return _answers(row for row in self._rows.values() if self._held_out[row[0]] == held_out)
+
+    def evidence(self, margin: np.ndarray, golds: dict[str, Choice]) -> Evidence:
+        """What all strict answers say of their raters, repeats and gold ones too.
+
+        Args:
+            margin: of every query, by members that were not fitted to it, see `unseen`; nan without. Float64 [Q].
+            golds: the right answer to each gold question, by the question's id.
+        """
+        right = np.full(len(margin), np.nan)
+        for id in golds.keys() & self._index.keys():
+            right[self._index[id]] = TARGETS[golds[id]]
+        answers = _answers((*self._rows.values(), *self._checks.values()))
+        strict = answers.targets != TARGETS[Choice.EQUAL]
+        return Evidence(
+            rater=answers.raters[strict],
+            question=answers.queries[strict],
+            says_a=answers.targets[strict] > 0.5,
+            margin=margin,
+            right=right,
+        )
+
+    def unseen(self) -> np.ndarray:
+        """Which members were never fitted to which query: bool [Q, K], for every query that has a row."""
+        used = len(self._index)
+        return self._held_out[:used, None] | (self._bootstrap[:used] == 0)
 
     def inputs(self, queries: np.ndarray, first: int = 0, stride: int = 1) -> np.ndarray:
         """Observation and action of both clips, every ``stride``-th step: float32 [n, 2, l, D + A]."""
@@ -91,12 +150,13 @@ class Comparisons:
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation float64 [D + A] over the transitions of every labelled clip."""
-        queries = sorted({query for query, _ in self._rows.values()})
+        queries = sorted({query for query, _, _ in self._rows.values()})
         mean, square = self._moments[queries].mean(axis=0)
         return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
 
     def _take(self, log: LabelReader, offset: str, label: Label) -> None:
         self._rows.pop(label.supersedes, None)
+        self._checks.pop(label.supersedes, None)
         target = TARGETS.get(label.choice)
         if target is None:
             return
@@ -104,7 +164,8 @@ class Comparisons:
         if row is None:
             row = self._add_query(label.query, log)
         if row is not None:
-            self._rows[offset] = (row, target)
+            kept = self._checks if label.opinion in (Opinion.GOLD, Opinion.REPEAT) else self._rows
+            kept[offset] = row, target, self._raters.setdefault(label.rater, len(self._raters))
 
     def _add_query(self, id: str, log: LabelReader) -> int | None:
         try:
@@ -142,6 +203,12 @@ class Comparisons:
             if used:
                 new[:used] = old[:used]
             setattr(self, name, new)
+
+
+def _answers(rows: Iterable[tuple[int, float, int]]) -> Answers:
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    queries, targets, raters = columns
+    return Answers(np.array(queries, np.int64), np.array(targets, np.float32), np.array(raters, np.int64))
 
 
 def bootstrap_counts(query: str, members: int, seed: int) -> np.ndarray:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from contracts.rater import RaterError
+from reward_service import raters
 from reward_service.config import RewardConfig
-from reward_service.dataset import Comparisons
+from reward_service.dataset import Answers, Comparisons
 from reward_service.ensemble import Ensemble, Layers, forward, initial_layers, normalise
 from reward_service.likelihood import negative_log_likelihood
 
@@ -37,6 +39,7 @@ class FitReport:
     held_out_loss: float | None = None
     train_accuracy: float | None = None  # share of strict answers that the mean of the members agrees with
     held_out_accuracy: float | None = None
+    rater_errors: dict[str, RaterError] = field(default_factory=dict)  # by name, as they were taken to be in this fit
     seconds: float = 0.0
 
 
@@ -47,17 +50,27 @@ class Quality:
 
 
 def fit(
-    previous: Ensemble | None, data: Comparisons, config: RewardConfig, *, seed: int, version: int, weight_decay: float
+    previous: Ensemble | None,
+    data: Comparisons,
+    config: RewardConfig,
+    *,
+    seed: int,
+    version: int,
+    weight_decay: float,
+    rater_errors: dict[str, RaterError],
 ) -> tuple[Ensemble, FitReport]:
     """Fits ``version`` to all of ``data``: a pure function of its arguments, time aside.
+
+    Args:
+        rater_errors: by name; who isn't in it is taken to err no more than `answer_noise` has it.
 
     Raises:
         ValueError: there is no usable answer outside the held-out split.
         FloatingPointError: the fit left the finite numbers.
     """
     started = time.perf_counter()
-    queries, targets = data.rows(held_out=False)
-    if len(queries) == 0:
+    answers, held_out_answers = data.rows(held_out=False), data.rows(held_out=True)
+    if len(answers) == 0:
         raise ValueError("there is no usable answer to fit a reward model to")
     mean, deviation = data.statistics()
     input_mean = torch.from_numpy(mean.astype(np.float32))
@@ -65,23 +78,26 @@ def fit(
     if previous is None:
         layers, steps = initial_layers(config.members, (len(mean), *config.hidden, 1), seed), config.first_fit_steps
     else:
-        passes = -(-config.fit_epochs * len(queries) // config.batch_queries)
+        passes = -(-config.fit_epochs * len(answers) // config.batch_queries)
         layers, steps = previous.layers, min(config.fit_steps, passes)
     layers = [(weight.clone().requires_grad_(), bias.clone().requires_grad_()) for weight, bias in layers]
 
+    noise = _noise(rater_errors, data.raters, config)
     optimiser = torch.optim.AdamW([p for layer in layers for p in layer], weight_decay=weight_decay, fused=True)
     rng = np.random.default_rng([seed, version])
-    batch = min(config.batch_queries, len(queries))
+    batch = min(config.batch_queries, len(answers))
     stride = min(config.step_stride, data.clip_steps)
-    order = _shuffled(len(queries), steps * batch, rng).reshape(steps, batch)
+    order = _shuffled(len(answers), steps * batch, rng).reshape(steps, batch)
     for step, chosen in enumerate(order):
         for group in optimiser.param_groups:
             group["lr"] = config.learning_rate * (1 - 0.9 * step / steps)
-        sides = data.inputs(queries[chosen], int(rng.integers(stride)), stride)
+        queries = answers.queries[chosen]
+        sides = data.inputs(queries, int(rng.integers(stride)), stride)
         margin = _margins(layers, normalise(torch.from_numpy(sides), input_mean, input_scale), data.clip_steps)
-        target = torch.from_numpy(targets[chosen])[:, None]
-        weight = torch.from_numpy(data.bootstrap(queries[chosen]))
-        loss = (weight * negative_log_likelihood(margin, target, config.answer_noise)).sum() / batch
+        target = torch.from_numpy(answers.targets[chosen])[:, None]
+        careless = noise[answers.raters[chosen], None]
+        weight = torch.from_numpy(data.bootstrap(queries))
+        loss = (weight * negative_log_likelihood(margin, target, careless)).sum() / batch
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -89,26 +105,27 @@ def fit(
     fitted = [(weight.detach(), bias.detach()) for weight, bias in layers]
     unscaled = torch.zeros(config.members), torch.ones(config.members)
     ensemble = Ensemble(fitted, input_mean, input_scale, *unscaled)
-    held_out_rows = data.rows(held_out=True)
-    train_outputs, train_targets = _outputs(ensemble, data, *_spread(queries, targets, _MOST_EVALUATED["training"]))
-    held_out_outputs, held_out_targets = _outputs(ensemble, data, *_spread(*held_out_rows, _MOST_EVALUATED["held out"]))
+    trained_on = answers.spread(_MOST_EVALUATED["training"])
+    held_out_of_it = held_out_answers.spread(_MOST_EVALUATED["held out"])
+    train_outputs, held_out_outputs = (outputs(ensemble, data, side.queries) for side in (trained_on, held_out_of_it))
     transitions = torch.cat([train_outputs, held_out_outputs]).flatten(0, 2)
     output_mean, output_scale = transitions.mean(0), 1 / transitions.std(0).clamp_min(1e-6)
-    train = _quality(train_outputs, train_targets, output_scale, config.answer_noise)
-    held_out = _quality(held_out_outputs, held_out_targets, output_scale, config.answer_noise)
+    train = _quality(train_outputs, trained_on, output_scale, noise)
+    held_out = _quality(held_out_outputs, held_out_of_it, output_scale, noise)
     report = FitReport(
         version=version,
         offset=data.offset,
         seed=seed,
         answers=data.answers,
         labels=data.labels,
-        held_out_queries=len(np.unique(held_out_rows[0])),
+        held_out_queries=len(np.unique(held_out_answers.queries)),
         steps=steps,
         weight_decay=weight_decay,
         train_loss=train.loss,
         held_out_loss=held_out.loss,
         train_accuracy=train.accuracy,
         held_out_accuracy=held_out.accuracy,
+        rater_errors=rater_errors,
         seconds=time.perf_counter() - started,
     )
     whole = Ensemble(fitted, input_mean, input_scale, output_mean, output_scale)
@@ -139,32 +156,36 @@ def _margins(layers: Layers, sides: Tensor, clip_steps: int) -> Tensor:
     return sums[:, 0] - sums[:, 1]
 
 
-def _spread(queries: np.ndarray, targets: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most ``most`` of the answers, evenly spread over the log."""
-    chosen = np.linspace(0, len(queries) - 1, min(most, len(queries))).astype(np.int64)
-    return queries[chosen], targets[chosen]
-
-
-def _outputs(ensemble: Ensemble, data: Comparisons, queries: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
-    """The ensemble's outputs [n, 2, L, K] for every step of the answers' clips, and their targets [n]."""
-    sides = data.inputs(queries)
+def outputs(ensemble: Ensemble, data: Comparisons, queries: np.ndarray, stride: int = 1) -> Tensor:
+    """The ensemble's outputs [n, 2, l, K] for every ``stride``-th step of the queries' clips."""
+    sides = data.inputs(queries, stride=stride)
     flat = sides.reshape(-1, sides.shape[-1])
-    outputs = ensemble.score(flat[:, :0], flat)  # observation and action lie side by side already
-    return torch.from_numpy(outputs).view(*sides.shape[:3], ensemble.members), torch.from_numpy(targets)
+    scored = ensemble.score(flat[:, :0], flat)  # observation and action lie side by side already
+    return torch.from_numpy(scored).view(*sides.shape[:3], ensemble.members)
 
 
-def _quality(outputs: Tensor, targets: Tensor, output_scale: Tensor, noise: float) -> Quality:
-    """Mean loss of the members' own outputs, and accuracy of the mean of their scaled ones."""
-    if len(targets) == 0:
+def _quality(outputs: Tensor, answers: Answers, output_scale: Tensor, noise: Tensor) -> Quality:
+    """Mean loss of the members' own outputs, and accuracy of the mean of their scaled ones.
+
+    ``noise`` is by rater.
+    """
+    if len(answers) == 0:
         return Quality(None, None)
     sums = outputs.sum(2)
     margin = sums[:, 0] - sums[:, 1]
-    loss = float(negative_log_likelihood(margin, targets[:, None], noise).mean())
+    targets = torch.from_numpy(answers.targets)
+    loss = float(negative_log_likelihood(margin, targets[:, None], noise[answers.raters, None]).mean())
     strict = targets != 0.5
     if not strict.any():
         return Quality(loss, None)
     agrees = ((margin * output_scale).mean(1) > 0) == (targets > 0.5)
     return Quality(loss, float(agrees[strict].float().mean()))
+
+
+def _noise(errors: dict[str, RaterError], names: list[str], config: RewardConfig) -> Tensor:
+    """Chance that an answer says nothing, by rater: float32 [R]."""
+    error = np.array([errors[name]["error"] if name in errors else 0.0 for name in names], np.float32)
+    return torch.from_numpy(raters.noise(error, config.answer_noise))
 
 
 def _shuffled(n: int, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -10,11 +10,13 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from contracts.rater import RaterError
 from labeling_gateway.client import StoreError
 from reward_service.config import RewardConfig
 from reward_service.dataset import Comparisons, LabelReader
 from reward_service.ensemble import Ensemble
 from reward_service.fitting import FitReport, fit, next_weight_decay
+from reward_service.judging import judge
 from reward_service.versions import RewardModel
 
 FIT_LOG = "fits.jsonl"
@@ -76,6 +78,7 @@ class Trainer:
                 seed=self._seed,
                 version=newest.number + 1,
                 weight_decay=self._config.weight_decay if first else next_weight_decay(newest.report, self._config),
+                rater_errors=self._judge(newest.ensemble),
             )
         except FloatingPointError as error:
             logger.error("%s; version %d stays, until there are more answers", error, newest.number)
@@ -93,9 +96,14 @@ class Trainer:
         )  # fmt: skip
         return True
 
+    def _judge(self, ensemble: Ensemble | None) -> dict[str, RaterError]:
+        if not self._config.rater_quality:
+            return {}
+        return judge(ensemble, self._data, self._log.golds(), self._config.step_stride)
+
     def _due(self, fresh: int) -> bool:
         newest = self._model.newest
-        if self._data.answers == self._failed_at or not len(self._data.rows(held_out=False)[0]):
+        if self._data.answers == self._failed_at or not len(self._data.rows(held_out=False)):
             return False  # answers may be taken back, all of them too
         if newest.ensemble is None:
             return self._data.labels >= self._config.first_fit
@@ -124,6 +132,12 @@ def replay(config: RewardConfig, log: LabelReader, input_size: int, fits: Iterab
             data = Comparisons(config.members, input_size, event.seed)
         data.follow(log, until=event.offset)
         ensemble, _ = fit(
-            ensemble, data, config, seed=event.seed, version=event.version, weight_decay=event.weight_decay
+            ensemble,
+            data,
+            config,
+            seed=event.seed,
+            version=event.version,
+            weight_decay=event.weight_decay,
+            rater_errors=event.rater_errors,
         )
     return ensemble

@@ -53,7 +53,10 @@ def main() -> int:
             error = ""
         except (ValueError, OSError) as problem:
             error = str(problem)
-        print(json.dumps({"file": str(file), "error": error}), file=answers, flush=True)
+        try:
+            print(json.dumps({"file": str(file), "error": error}), file=answers, flush=True)
+        except BrokenPipeError:  # whoever asked was killed
+            break
     return 0
 
 

@@ -11,12 +11,15 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from labeling_gateway.web import clips, labeling, owner, sessions
+from labeling_gateway.web import answering, clips, labeling, owner, sessions
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import answer_errors, refusal
 from labeling_gateway.web.guard import Guard
 from labeling_gateway.web.overview import Overview
 from labeling_gateway.web.pages import add_pages
+from labeling_gateway.web.seats import seats_router
+from labeling_gateway.web.vendor_desk import VendorDesk
+from labeling_gateway.web.vendors import vendors_router
 
 logger = logging.getLogger("backflip.labeling_page")
 
@@ -29,8 +32,8 @@ Every refusal is `{"error": "one line"}`. Log in with `POST sessions`; programs 
 """
 
 
-def make_app(desk: Desk) -> ASGIApp:
-    """Everything that one run's labeling page answers."""
+def make_app(desk: Desk, vendors: VendorDesk | None = None) -> ASGIApp:
+    """Everything that one run's labeling page answers, to its vendors too where it has any."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -48,8 +51,11 @@ def make_app(desk: Desk) -> ASGIApp:
     )
     app.state.desk = desk
     app.state.overview = Overview(desk)
-    for part in (sessions, labeling, clips, owner):
+    for part in (answering, labeling, clips, sessions, owner):  # each is looked through in turn: the busiest first
         app.include_router(part.router, prefix=API)
+    if vendors is not None:
+        for router in (vendors_router(vendors), seats_router(vendors)):
+            app.include_router(router, prefix=API)
     add_pages(app, desk.config.pages)
     answer_errors(app)
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from labeling_gateway.rendering.geometry import geometry, poses
+from labeling_gateway.rendering.geometry import geometry
+from labeling_gateway.web import pairs
 from labeling_gateway.web.callers import Caller, Desked
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal, refusal
@@ -41,9 +42,9 @@ async def clip_poses(clip: Annotated[Hash, Path()], session: Caller, desk: Deske
     404 for clips whose `draw` is `video`.
     """
     # A question that was just leased has its clips at hand, and their poses take less time than a thread.
-    found = await _found(desk, _poses, desk, clip, at_hand=desk.has_clip(clip))
+    found = await _found(desk, pairs.clip_poses, desk, clip, at_hand=desk.at_hand(clip))
     headers = _FOREVER | {"X-Steps": str(found.shape[0]), "X-Bodies": str(found.shape[1])}
-    return Response(found.astype("<f4").tobytes(), media_type="application/octet-stream", headers=headers)
+    return Response(found.tobytes(), media_type="application/octet-stream", headers=headers)
 
 
 @router.get(
@@ -96,11 +97,3 @@ def _scene_view(desk: Desk, hash: str) -> dict[str, Any]:
         "geoms": [asdict(geom) for geom in shape.geoms],
         "meshes": [asdict(mesh) for mesh in shape.meshes],
     }
-
-
-def _poses(desk: Desk, hash: str) -> Any:
-    clip = desk.clip(hash)
-    scene = desk.scene(clip.scene)
-    if scene.track != "mujoco":
-        raise LookupError(f"{scene.task} has no poses; ask for video.mp4")
-    return poses(scene, clip.state)

@@ -42,6 +42,7 @@ class WebConfig:
     tls_cert: str = ""
     tls_key: str = ""
     hosts: tuple[str, ...] = ()  # names by which browsers may ask for it, besides those of this machine
+    vendors: str = ""  # path of vendors.toml; "" where the run has none
     static: str = ""  # folder of the built pages; "" for the one beside this file
     limits: Limits = field(default_factory=Limits)
 

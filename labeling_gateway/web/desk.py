@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from http import HTTPStatus
 from typing import Generic, TypeVar
 
 from contracts.clip import Clip, Scene
 from contracts.label import Lease, Query
 from labeling_gateway.client import GatewayClient
+from labeling_gateway.leasing import Taken, Turn
+from labeling_gateway.rendering.geometry import prepare
 from labeling_gateway.replies import Control, Counts
+from labeling_gateway.store import StoreError
+from labeling_gateway.web.batches import Batches
 from labeling_gateway.web.config import WebConfig
-from labeling_gateway.web.errors import RETRY_SECONDS, Refusal
+from labeling_gateway.web.errors import MOST_WAITING, too_much
 from labeling_gateway.web.films import Films
-from labeling_gateway.web.holdings import Holdings
+from labeling_gateway.web.holdings import LEASE_SECONDS, Holdings
 from labeling_gateway.web.limits import Buckets
 from labeling_gateway.web.models import ClipRef
 from labeling_gateway.web.tally import Tally
 from labeling_gateway.web.tickets import Tickets
 
+logger = logging.getLogger("backflip.labeling_page")
+
 Result = TypeVar("Result")
 Value = TypeVar("Value")
 
 _THREADS = 16  # each has a connection of its own to the store, which groups their commits
-_WAITING = 2000  # calls that may wait for a thread; beyond that somebody is told to come back
 _QUERIES, _CLIPS, _SCENES = 50_000, 4_000, 64  # kept in memory; a clip has some kilobytes
 _CONTROL_SECONDS = 1.0
 _CATCH_UP_SECONDS = 0.02  # between two readings of the log, which many answers then share
@@ -50,6 +55,7 @@ class Desk:
         self._control: tuple[float, Control] | None = None
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         self._waiting = 0
+        self.turns = Batches(self.call, self._take_turns)
         self._queries: _Newest[Query] = _Newest(_QUERIES)
         self._clips: _Newest[Clip] = _Newest(_CLIPS)
         self._scenes: _Newest[Scene] = _Newest(_SCENES)
@@ -64,15 +70,24 @@ class Desk:
 
     async def call(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Runs a call of the store, or anything else that takes long, in a thread. Raises Refusal where too many do."""
-        if self._waiting >= _WAITING:
-            raise Refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE, "too much to do; come back soon", Retry_After=str(RETRY_SECONDS)
-            )
+        if self._waiting >= MOST_WAITING:
+            raise too_much()
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
         finally:
             self._waiting -= 1
+
+    def _take_turns(self, turns: list[Turn]) -> list[Taken]:
+        """In a thread: everything that raters who came together want of the store."""
+        taken = self.client.take_turns(turns, LEASE_SECONDS)
+        try:
+            if any(one.receipt for one in taken):
+                self.tally.catch_up()
+            self.remember(lease for one in taken for lease in one.leases)
+        except (StoreError, ValueError) as error:  # what is saved is saved; the rest can be looked up again
+            logger.warning("after answers were saved: %s", error)
+        return taken
 
     async def caught_up(self) -> Counts:
         """Once the tally has everything that is in the log now. Callers that wait together share one reading."""
@@ -108,30 +123,43 @@ class Desk:
 
     # What is kept never changes: questions, clips and scenes are named by what is in them.
 
-    def query(self, id: str) -> Query:
+    async def query(self, id: str) -> Query:
+        """Raises LookupError where no such question was asked."""
+        return self._queries.peek(id) or await self.call(self.read_query, id)
+
+    def read_query(self, id: str) -> Query:
         """In a thread. Raises LookupError where no such question was asked."""
         return self._queries.get(id, lambda: self.client.query(id))
 
     def clip(self, hash: str) -> Clip:
-        """In a thread. Raises LookupError where there is no such clip."""
+        """In a thread, unless it is at hand. Raises LookupError where there is no such clip."""
         return self._clips.get(hash, lambda: Clip.from_bytes(self.client.clip_data(hash)))
 
-    def has_clip(self, hash: str) -> bool:
-        """Whether a clip and its scene are at hand, so that nobody has to wait for the store."""
-        clip = self._clips.peek(hash)
-        return clip is not None and self._scenes.has(clip.scene)
+    def at_hand(self, *hashes: str) -> bool:
+        """Whether these clips and their scenes are here, so that nobody has to wait for the store or for a thread."""
+        clips = [self._clips.peek(hash) for hash in hashes]
+        return all(clip is not None and self._scenes.has(clip.scene) for clip in clips)
 
     def scene(self, hash: str) -> Scene:
-        """In a thread. Raises LookupError where there is no such scene."""
-        return self._scenes.get(hash, lambda: self.client.scene(hash))
+        """In a thread, unless it is at hand. Raises LookupError where there is no such scene."""
+        return self._scenes.get(hash, lambda: self._read_scene(hash))
 
-    def remember(self, lease: Lease) -> None:
-        """In a thread: a question that was just leased, and its clips in one round trip."""
-        query = lease.query
-        self._queries.put(query.id, query)
-        if not (self._clips.has(query.clip_a) and self._clips.has(query.clip_b)):
-            for name, clip in zip((query.clip_a, query.clip_b), self.client.clips(query), strict=True):
-                self._clips.put(name, clip)
+    def _read_scene(self, hash: str) -> Scene:
+        scene = self.client.scene(hash)
+        prepare(scene)  # here, or whoever asks for poses first would let everybody wait
+        return scene
+
+    def remember(self, leases: Iterable[Lease]) -> None:
+        """In a thread: questions that were just leased, and their clips in one round trip."""
+        queries = [lease.query for lease in leases]
+        for query in queries:
+            self._queries.put(query.id, query)
+        names = {name for query in queries for name in (query.clip_a, query.clip_b)}
+        data = self.client.clips_data([name for name in names if not self._clips.has(name)])
+        for name, found in data.items():
+            self._clips.put(name, Clip.from_bytes(found))
+        for scene in {query.scene for query in queries}:
+            self.scene(scene)
 
     def keep_clip(self, hash: str, clip: Clip) -> None:
         """One that nobody was asked about, so that it can be shown."""

@@ -15,6 +15,7 @@ from labeling_gateway.store import NotDurable, StoreError, StoreUnreachable
 logger = logging.getLogger("backflip.labeling_page")
 
 RETRY_SECONDS = 1
+MOST_WAITING = 2000  # calls of one kind that may wait for their turn; beyond that somebody is told to come back
 
 
 class Refusal(HTTPException):
@@ -23,6 +24,10 @@ class Refusal(HTTPException):
     def __init__(self, status: HTTPStatus, reason: str, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         super().__init__(status, reason, named or None)
+
+
+def too_much() -> Refusal:
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too much to do; come back soon", Retry_After=str(RETRY_SECONDS))
 
 
 def refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:

@@ -61,7 +61,9 @@ class Guard:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *self._always]
+                given = message.get("headers", [])
+                said = {name.lower() for name, _ in given}
+                message["headers"] = [*given, *(one for one in self._always if one[0] not in said)]
             await send(message)
 
         headers = Headers(scope=scope)

@@ -32,28 +32,33 @@ class Holdings:
         with self._lock:
             self._held[rater][lease.query.id] = _Held(lease, time.monotonic())
 
-    def let_go(self, rater: str, query: str) -> None:
+    def let_go(self, rater: str, query: str) -> Lease | None:
+        """What was held of it, if it was."""
         with self._lock:
             held = self._held.get(rater, {})
-            held.pop(query, None)
+            one = held.pop(query, None)
             if not held:
                 self._held.pop(rater, None)
+            return None if one is None else one.lease
 
-    def reserve(self, rater: str) -> bool:
-        """Whether this rater may hold another; if so, `settle` follows once it is held or was not to be had."""
+    def reserve(self, rater: str, wanted: int) -> int:
+        """Places for so many more questions, or for as many as this rater may hold.
+
+        `settle` follows once they are held, or were not to be had.
+        """
         with self._lock:
             held = self._held.get(rater, {})
             ended = [query for query, one in held.items() if one.touched < time.monotonic() - LEASE_SECONDS]
             for query in ended:
                 del held[query]
-            if len(held) + self._reserved[rater] >= MOST_HELD:
-                return False
-            self._reserved[rater] += 1
-            return True
+            places = max(0, min(wanted, MOST_HELD - len(held) - self._reserved.get(rater, 0)))
+            if places:
+                self._reserved[rater] += places
+            return places
 
-    def settle(self, rater: str) -> None:
+    def settle(self, rater: str, places: int) -> None:
         with self._lock:
-            self._reserved[rater] -= 1
+            self._reserved[rater] -= places
             if not self._reserved[rater]:
                 del self._reserved[rater]
 

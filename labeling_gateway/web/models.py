@@ -1,11 +1,15 @@
-"""The API's nouns as JSON. Names that go out are stable: other pages are built on them."""
+"""The API's nouns as JSON: a labeler's, and what draws a clip.
+
+Names that go out are stable: other pages are built on them.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from labeling_gateway.shown import ShownChoice
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["0" * 64])]
 QueryId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["000000-0123456789ab"])]
@@ -17,7 +21,10 @@ Fence = Annotated[
         examples=["1-" + "0" * 32],
     ),
 ]
-RaterName = Annotated[str, Field(pattern=r"^\w[\w .@-]{0,63}$", examples=["rater-1"])]
+Offset = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,18}-[0-9]{1,19})?$")]  # in 64 bits, and not 0
+_LETTER = r"0-9A-Z_a-z\u00c0-\u05ff\u0620-\u167f\u1681-\u180d\u180f-\u1fff\u2c00-\u2fef\u3001-\ud7ff"
+# Of most scripts, without spaces and what turns the writing round; by ranges, since tables of letters differ by age.
+RaterName = Annotated[str, Field(pattern=rf"^[{_LETTER}][{_LETTER} .@-]{{0,63}}$", examples=["rater-1"])]
 
 
 class Asked(BaseModel):
@@ -59,6 +66,8 @@ class Task(BaseModel):
     mine_per_hour: float
     waiting: str = Field(description="What new questions wait for; empty where they wait for nothing.")
     paused: bool = Field(description="The owner has paused asking.")
+    paused_reason: str | None = Field(description="Why this rater is given no questions; null where they are.")
+    minimum_seconds: float = Field(description="How long each question must be looked at before it is answered.")
 
 
 class ClipRef(BaseModel):
@@ -69,6 +78,13 @@ class ClipRef(BaseModel):
     draw: Literal["poses", "video"] = Field(description="What there is to draw it from; video.mp4 always works.")
 
 
+class ShownClip(ClipRef):
+    poses: str | None = Field(
+        default=None,
+        description="Where asked for and `draw` is `poses`: what `GET clips/{clip}/poses` answers, in base64.",
+    )
+
+
 class Pair(BaseModel):
     """A question, held until the deadline; which clip is left is decided here and kept with the answer."""
 
@@ -77,12 +93,13 @@ class Pair(BaseModel):
     deadline: float = Field(description="Seconds since the epoch, by the gateway's clock.")
     seconds_left: float
     question: str
-    left: ClipRef
-    right: ClipRef
+    left: ShownClip
+    right: ShownClip
 
 
 class LeaseRequest(Asked):
     count: int = Field(default=1, ge=1, le=5)
+    poses: bool = Field(default=False, description="Whether pairs bring along the poses that draw their clips.")
 
 
 class Pairs(BaseModel):
@@ -98,32 +115,34 @@ class Renewal(BaseModel):
     seconds_left: float
 
 
-class ShownChoice(StrEnum):
-    LEFT = "left"
-    RIGHT = "right"
-    EQUAL = "equal"
-    CANT_TELL = "cant_tell"
-
-
 class Answer(Asked):
     query: QueryId
     fence: Fence
     choice: ShownChoice = Field(strict=False)
     seconds: float = Field(ge=0, le=86_400, allow_inf_nan=False, description="From showing to answer.")
+    next: int = Field(default=0, ge=0, le=5, description="How many further questions to lease in the same call.")
+    poses: bool = Field(default=False, description="Whether those bring along the poses that draw their clips.")
 
 
 class Saved(BaseModel):
     """The answer is on disk."""
 
     offset: str = Field(description="Its place in the label log.")
-    opinion: Literal["first", "later", "imported"]
+    opinion: Literal["first", "later"] = Field(description="Whether the budget counts it.")
     repeated: bool = Field(description="This rater had answered before, and that answer stands.")
     mine: int
     used: int
+    next: list[Pair] = Field(
+        default_factory=list,
+        description="The questions leased in the same call, fewer than asked for where there are no more.",
+    )
 
 
 class UndoRequest(Asked):
     query: QueryId
+    offset: Offset = Field(
+        default="", description="Of the answer that is meant: a newer one, given elsewhere, then stands."
+    )
 
 
 class Camera(BaseModel):
@@ -173,127 +192,7 @@ class SceneView(BaseModel):
     meshes: list[Mesh]
 
 
-class Pause(Asked):
-    paused: bool
+class Received(BaseModel):
+    """A vendor's webhook is on disk."""
 
-
-class Budget(Asked):
-    budget: int = Field(ge=0, le=1_000_000)
-
-
-class ControlView(BaseModel):
-    paused: bool
-    budget: int
-
-
-class LabelView(BaseModel):
-    offset: str
-    query: str
-    rater: str
-    choice: Literal["left", "right", "equal", "cant_tell", "withdrawn"]
-    opinion: Literal["first", "later", "imported"]
-    standing: bool = Field(description="No later label takes its place.")
-    answered_at: float
-    seconds: float
-    left: ClipRef = Field(description="As the rater saw it.")
-    right: ClipRef
-
-
-class Labels(BaseModel):
-    labels: list[LabelView] = Field(description="Newest first.")
-    before: str = Field(description="Give this to get older ones; empty where there are none.")
-
-
-class RaterView(BaseModel):
-    name: str
-    standing: int
-    withdrawn: int
-    last_answer_at: float | None
-    median_seconds: float | None
-    agreement: float | None = Field(description="Share of questions answered alike by others.")
-
-
-class Raters(BaseModel):
-    raters: list[RaterView]
-
-
-class Withdrawn(BaseModel):
-    withdrawn: int = Field(description="Answers that were taken back; their questions are asked again.")
-
-
-class InvitationRequest(Asked):
-    rater: RaterName
-    hours: float = Field(gt=0, le=24 * 365, allow_inf_nan=False)
-
-
-class InvitationView(BaseModel):
-    id: str
-    rater: str
-    created_at: float
-    expires_at: float
-    revoked: bool
-
-
-class NewInvitation(InvitationView):
-    link: str = Field(description="Opens the labeling page; shown this once.")
-
-
-class Invitations(BaseModel):
-    invitations: list[InvitationView]
-
-
-class PolicyView(BaseModel):
-    clip: ClipRef
-    reward: list[float] = Field(description="Predicted, of each step; empty where no reward service answers.")
-    policy_version: int
-    reward_version: int
-
-
-class Curves(BaseModel):
-    """Equally long; None where nothing was known yet."""
-
-    env_steps: list[int]
-    wall_seconds: list[float]
-    labels_used: list[int]
-    true_return: list[float | None]
-    predicted_return: list[float | None]
-    accuracy: list[float | None]
-
-
-class AlarmView(BaseModel):
-    """The reward model may be fooled; docs/alarms.md says by what, and what to do."""
-
-    sign: str
-    words: str = Field(description="What was seen, in plain words.")
-    raised_at: float = Field(description="Seconds since the epoch.")
-    ended_at: float | None = Field(description="None while it stands.")
-    env_steps: int = Field(description="Steps of the run when it was raised.")
-    policy_version: int
-    reward_version: int
-    figures: dict[str, float] = Field(description="By which it was raised.")
-
-
-class RunView(BaseModel):
-    run: str
-    task: str
-    question: str
-    report: dict[str, Any] | None = Field(description="What the run last said of itself; None where none is training.")
-    reported_at: float | None
-    curves: Curves
-    doing: dict[str, str] = Field(description="What each part does or waits for.")
-    held_up: list[str] = Field(description="Those parts that wait for something that should not let them wait.")
-    asked: int
-    open: int
-    leased: int
-    used: int
-    later: int
-    candidates: int
-    waiting: str
-    paused: bool
-    budget: int
-    answers_per_minute: float
-    agreement: float | None = Field(description="Share of the newest answers that the model would give too.")
-    agreement_of: int = Field(description="How many answers that is measured on.")
-    held_out_accuracy: float | None
-    alarms: list[AlarmView] = Field(description="Every alarm of the run, newest first.")
-    newest: str = Field(description="Offset of the newest label: where it changes, there are new labels to fetch.")
+    new: bool = Field(description="Not so where the same webhook came before; nothing was changed then.")

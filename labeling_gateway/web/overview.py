@@ -12,10 +12,11 @@ import numpy as np
 from contracts.clip import Clip
 from contracts.encoding import canonical_json
 from contracts.label import Choice
+from contracts.rater import RaterError
 from labeling_gateway.alarms import Alarm
 from labeling_gateway.store import StoreError
 from labeling_gateway.web.desk import Desk
-from labeling_gateway.web.models import AlarmView, Curves, RunView
+from labeling_gateway.web.owner_models import AlarmView, Curves, RunView
 from labeling_gateway.web.tally import Entry
 from reward_service.client import RewardClient, RewardRequestError, RewardServiceUnavailable
 
@@ -40,6 +41,7 @@ class Overview:
         self._agreement: tuple[float | None, int] = (None, 0)
         self._agreement_at = 0.0
         self._agreement_of = ("", -1)
+        self._alpha: tuple[str, float | None] = ("", None)  # after which label
 
     async def now(self) -> RunView:
         """Raises StoreUnreachable."""
@@ -79,6 +81,15 @@ class Overview:
             return [], 0
         return [round(float(value), 5) for value in scores.reward], scores.version
 
+    async def rater_errors(self) -> dict[str, RaterError]:
+        """As the newest version of the reward model has them, by name; nobody's where no service answers."""
+        if self._reward is None:
+            return {}
+        try:
+            return (await self._desk.call(self._reward.report))["rater_errors"]
+        except RewardServiceUnavailable:
+            return {}
+
     async def _make(self) -> RunView:
         desk = self._desk
         counts = await desk.caught_up()
@@ -113,10 +124,18 @@ class Overview:
             answers_per_minute=round(desk.tally.per_minute(), 1),
             agreement=agreement,
             agreement_of=agreement_of,
+            alpha=await self._alpha_now(),
             held_out_accuracy=report.get("reward_model_accuracy"),
             alarms=[_alarm_view(alarm) for alarm in reversed(alarms)],
             newest=desk.tally.newest,
         )
+
+    async def _alpha_now(self) -> float | None:
+        newest = self._desk.tally.newest
+        if newest != self._alpha[0]:
+            alpha = await self._desk.call(self._desk.tally.alpha)
+            self._alpha = newest, None if alpha is None else round(alpha, 3)
+        return self._alpha[1]
 
     async def _agreed(self) -> tuple[float | None, int]:
         """Share of the newest answers that the newest model would give too, and of how many."""
@@ -150,7 +169,7 @@ class Overview:
         return round(sum(agrees) / len(agrees), 3), len(agrees)
 
     def _clips(self, entry: Entry) -> tuple[Clip, Clip]:
-        query = self._desk.query(entry.label.query)
+        query = self._desk.read_query(entry.label.query)
         return self._desk.clip(query.clip_a), self._desk.clip(query.clip_b)
 
 

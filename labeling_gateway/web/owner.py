@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from http import HTTPStatus
 from pathlib import Path as FilePath
 from typing import Annotated, Any
@@ -19,11 +20,14 @@ from labeling_gateway.replies import Answered
 from labeling_gateway.web.callers import Desked, Owner
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
-from labeling_gateway.web.labeling import clip_ref
 from labeling_gateway.web.links import label_link, noted
-from labeling_gateway.web.models import (
+from labeling_gateway.web.models import Offset, QueryId, RaterName
+from labeling_gateway.web.overview import Overview
+from labeling_gateway.web.owner_models import (
     Budget,
     ControlView,
+    Gold,
+    Golds,
     InvitationRequest,
     Invitations,
     InvitationView,
@@ -31,14 +35,15 @@ from labeling_gateway.web.models import (
     LabelView,
     NewInvitation,
     Pause,
+    PausedRaters,
     PolicyView,
-    RaterName,
+    RaterPause,
     Raters,
     RaterView,
     RunView,
     Withdrawn,
 )
-from labeling_gateway.web.overview import Overview
+from labeling_gateway.web.pairs import clip_ref
 from labeling_gateway.web.refusals import refusals
 
 router = APIRouter(tags=["owner"])
@@ -98,7 +103,7 @@ async def labels(
     session: Owner,
     desk: Desked,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    before: Annotated[str, Query(pattern=r"^([0-9]{1,20}-[0-9]{1,20})?$")] = "",
+    before: Annotated[Offset, Query()] = "",
 ) -> Labels:
     """The log, newest first, with what was shown."""
 
@@ -142,22 +147,53 @@ async def download(session: Owner, desk: Desked) -> Response:
 
 
 @router.get("/raters", responses=_READ)
-async def raters(session: Owner, desk: Desked) -> Raters:
-    """Who answered, how much, how fast, and how alike."""
-    found = await desk.call(desk.client.raters)
-    return Raters(
-        raters=[
-            RaterView(
-                name=rater.name,
-                standing=rater.standing,
-                withdrawn=rater.withdrawn,
-                last_answer_at=rater.last_answer_at,
-                median_seconds=rater.median_seconds,
-                agreement=rater.agreement,
-            )
-            for rater in found
-        ]
-    )
+async def raters(session: Owner, desk: Desked, overview: Watched) -> Raters:
+    """Who answered, how much, how fast, how alike, and how often wrong."""
+    found, errors = await desk.call(desk.client.raters), await overview.rater_errors()
+    views: list[RaterView] = []
+    for rater in found:
+        known = errors.get(rater.name)
+        error, deviation = (known["error"], known["deviation"]) if known and known["answers"] else (None, None)
+        views.append(RaterView(**asdict(rater), error=error, error_deviation=deviation))
+    return Raters(raters=views)
+
+
+@router.put("/raters/{rater}/paused", responses=_CHANGE)
+async def pause_rater(
+    body: RaterPause, rater: Annotated[RaterName, Path()], session: Owner, desk: Desked
+) -> PausedRaters:
+    """Whether a rater is given no more questions; what they hold they may answer all the same."""
+    if body.paused:
+        await desk.call(desk.client.pause_rater, rater, body.reason)
+    else:
+        await desk.call(desk.client.resume_rater, rater)
+    return PausedRaters(paused=await desk.call(desk.client.paused_raters))
+
+
+@router.get("/gold", responses=_READ)
+async def golds(session: Owner, desk: Desked) -> Golds:
+    """The questions that raters are checked by."""
+    return await _golds(desk)
+
+
+@router.put("/gold/{query}", responses=refusals(400, 401, 403, 404, 413, 415, 422, 429, 503))
+async def mark_gold(body: Gold, query: Annotated[QueryId, Path()], session: Owner, desk: Desked) -> Golds:
+    """Says which answer to a question is right; from now on others are asked it to see how good they are."""
+    try:
+        await desk.call(desk.client.mark_gold, query, Choice(body.choice))
+    except LookupError as error:
+        raise Refusal(HTTPStatus.NOT_FOUND, str(error)) from None
+    return await _golds(desk)
+
+
+@router.delete("/gold/{query}", responses=refusals(401, 403, 404, 422, 429, 503))
+async def unmark_gold(query: Annotated[QueryId, Path()], session: Owner, desk: Desked) -> Golds:
+    """Nobody is checked by this question any more; answers to it stay in the log."""
+    try:
+        await desk.call(desk.client.unmark_gold, query)
+    except LookupError as error:
+        raise Refusal(HTTPStatus.NOT_FOUND, str(error)) from None
+    return await _golds(desk)
 
 
 @router.post("/raters/{rater}/withdrawal", responses=_CHANGE)
@@ -211,6 +247,11 @@ async def policy(session: Owner, desk: Desked, overview: Watched) -> PolicyView:
     return PolicyView(clip=ref, reward=reward, policy_version=clip.policy_version, reward_version=version)
 
 
+async def _golds(desk: Desk) -> Golds:
+    marked = await desk.call(desk.client.golds)
+    return Golds(golds={query: choice.value for query, choice in marked.items()})  # pyright: ignore[reportArgumentType]
+
+
 async def _controlled(desk: Desk) -> ControlView:
     desk.forget_control()
     control = await desk.control()
@@ -233,6 +274,7 @@ def _label_view(desk: Desk, answered: Answered) -> LabelView:
         standing=answered.standing,
         answered_at=label.answered_at,
         seconds=label.seconds,
+        flipped=label.flipped,
         left=left,
         right=right,
     )

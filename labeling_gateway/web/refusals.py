@@ -9,7 +9,7 @@ from labeling_gateway.web.models import Problem
 _WHY = {
     400: "The body is not JSON, or did not come.",
     401: "No session, or one that is over.",
-    403: "Not for this role, or asked by another site's page.",
+    403: "Not for this role, asked by another site's page, or not signed by whom it claims to be from.",
     404: "No such thing.",
     408: "The body came too slowly.",
     409: "The lease has ended, or was given to another.",

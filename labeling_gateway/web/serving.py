@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import resource
 import socket
+import sys
 from contextlib import suppress
 
 import uvicorn
 
 from contracts.loopback import is_loopback
 from labeling_gateway.client import GatewayClient
+from labeling_gateway.vendors.config import read_vendors
 from labeling_gateway.web.app import make_app
 from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.desk import Desk
+from labeling_gateway.web.links import base_url
 from labeling_gateway.web.tickets import open_tickets
+from labeling_gateway.web.vendor_desk import VendorDesk
 
 logger = logging.getLogger("backflip.labeling_page")
 
 _HEADER_BYTES = 32 * 1024
 _BACKLOG = 2048
+_SWITCH_SECONDS = 0.001  # a thread whose store has answered gets its turn soon, though requests keep coming
 _GRACE_SECONDS = 3  # that open requests get at the end
 
 
@@ -41,7 +47,7 @@ def serve(config: WebConfig, url: str) -> None:
     listening = _listen(config)
     server = uvicorn.Server(
         uvicorn.Config(
-            make_app(desk),
+            make_app(desk, _vendors(config, url)),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -53,8 +59,15 @@ def serve(config: WebConfig, url: str) -> None:
             ssl_keyfile=config.tls_key or None,
         )
     )
+    _collect_rarely()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     logger.info("labeling page of run %s on %s", config.run, config.address)
     server.run(sockets=[listening])
+
+
+def _vendors(config: WebConfig, url: str) -> VendorDesk | None:
+    """Raises ValueError where vendors.toml, or a vendor that it names, cannot be used."""
+    return VendorDesk(read_vendors(config.vendors), config.run, url, base_url(config)) if config.vendors else None
 
 
 def _listen(config: WebConfig) -> socket.socket:
@@ -69,6 +82,17 @@ def _listen(config: WebConfig) -> socket.socket:
         listening.close()
         raise OSError(f"cannot listen on {config.address}: {error.strerror}; choose another labels.address") from None
     return listening
+
+
+def _collect_rarely() -> None:
+    """Looking through everything for garbage takes a tenth of a second, in which a thousand labelers wait.
+
+    What is there by now stays, and what is made later is mostly kept for good as well or is no part of a cycle. So
+    only what is young is looked through, and all of it once in a long while.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 5, 1000)
 
 
 def _allow_connections(count: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 
-from contracts.label import Choice, Label
+from contracts.label import Choice, Label, Opinion
+from labeling_gateway.agreement import krippendorff_alpha
 from labeling_gateway.client import Counts, GatewayClient
 
 _PAGE = 1000
@@ -22,10 +24,11 @@ class Entry:
 
 
 class Tally:
-    """Follows the log; one thread at a time may call `catch_up`, anybody may read."""
+    """Follows the log. Thread-safe."""
 
     def __init__(self, client: GatewayClient) -> None:
         self._client = client
+        self._reading = threading.Lock()
         self._standing: dict[str, Entry] = {}  # by offset, in log order
         self._times: dict[str, list[float]] = defaultdict(list)  # of each rater's answers, in log order
         self._mine: dict[str, int] = defaultdict(int)
@@ -35,12 +38,13 @@ class Tally:
 
     def catch_up(self) -> None:
         """Raises StoreUnreachable; what was read until then counts."""
-        page = self._client.read_labels(self.newest, _PAGE)
-        while page:
-            for offset, label in page:
-                self._take(Entry(offset, label))
-            page = self._client.read_labels(self.newest, _PAGE) if len(page) == _PAGE else []
-        self.counts = self._client.counts()
+        with self._reading:
+            while True:
+                page, self.counts = self._client.growth(self.newest, _PAGE)
+                for offset, label in page:
+                    self._take(Entry(offset, label))
+                if len(page) < _PAGE:
+                    return
 
     def mine(self, rater: str) -> int:
         """Answers of this rater that stand."""
@@ -53,14 +57,24 @@ class Tally:
         return 60 * _rate(self._answered, time.time(), _SHORTEST_SECONDS)
 
     def newest_answers(self, count: int) -> list[Entry]:
-        """Standing answers that name one of the clips, newest first."""
+        """Standing answers that name one of the clips and teach the reward model, newest first."""
         found: list[Entry] = []
         for entry in reversed(list(self._standing.values())):
-            if entry.label.choice in (Choice.A, Choice.B):
+            teaches = entry.label.opinion not in (Opinion.GOLD, Opinion.REPEAT)
+            if teaches and entry.label.choice in (Choice.A, Choice.B):
                 found.append(entry)
                 if len(found) == count:
                     break
         return found
+
+    def alpha(self) -> float | None:
+        """Krippendorff's, over the answers of different raters to the same questions; see `krippendorff_alpha`."""
+        questions: dict[str, list[Choice]] = defaultdict(list)
+        for entry in list(self._standing.values()):
+            checks = entry.label.opinion in (Opinion.GOLD, Opinion.REPEAT)
+            if not checks and entry.label.choice is not Choice.CANT_TELL:
+                questions[entry.label.query].append(entry.label.choice)
+        return krippendorff_alpha(questions.values())
 
     def _take(self, entry: Entry) -> None:
         label = entry.label

@@ -48,6 +48,16 @@ class Session:
     expires_at: float
 
 
+@dataclass(frozen=True)
+class SeatTicket:
+    """Lets the people whom a vendor sends answer questions, each under the name that the vendor gives them."""
+
+    vendor: str
+    batch: str
+    answers: int  # that each shall give
+    expires_at: float
+
+
 class Refused(ValueError):
     """A ticket is not ours, or over; one line says which."""
 
@@ -83,20 +93,43 @@ class Tickets:
     def is_owner_token(self, token: str) -> bool:
         return hmac.compare_digest(token.encode(), self.owner_token.encode())
 
-    def seal_fence(self, query: str, fence: int, rater: str) -> str:
-        """The fence as a labeler gets it: only who was leased the question can answer under it."""
-        return f"{fence}-{self._mac('fence', query, str(fence), rater).hex()[:32]}"
+    def seal_fence(self, query: str, fence: int, rater: str, *, flipped: bool) -> str:
+        """The fence as a labeler gets it: only who was leased the question can answer under it.
 
-    def open_fence(self, query: str, sealed: str, rater: str) -> int:
-        """Raises Refused where this rater was never leased this question under that fence."""
-        fence = sealed.partition("-")[0]
-        if not hmac.compare_digest(sealed.encode(), self.seal_fence(query, int(fence), rater).encode()):
-            raise Refused("this question was not given to you under that fence")
-        return int(fence)
+        It also says, to us alone, whether clip b is shown on the left.
+        """
+        return f"{fence}-{self._mac('fence', query, str(fence), rater, str(flipped)).hex()[:32]}"
+
+    def open_fence(self, query: str, sealed: str, rater: str) -> tuple[int, bool]:
+        """The fence, and whether clip b is on the left. Raises Refused where this rater was never leased it so."""
+        fence = int(sealed.partition("-")[0])
+        for flipped in (False, True):
+            if hmac.compare_digest(sealed.encode(), self.seal_fence(query, fence, rater, flipped=flipped).encode()):
+                return fence, flipped
+        raise Refused("this question was not given to you under that fence")
 
     def flipped(self, query: str, fence: int, rater: str) -> bool:
-        """Whether clip b is shown on the left: even odds, and the same whenever it is asked for this lease."""
+        """Where either side will do, whether clip b is shown on the left: even odds, and the same for a lease."""
         return bool(self._mac("side", query, str(fence), rater)[-1] & 1)
+
+    def seal_video(self, clip: str, until: int) -> str:
+        """Lets whoever has it watch one clip until then, seconds since the epoch."""
+        return self._mac("video", clip, str(until)).hex()[:32]
+
+    def opens_video(self, clip: str, until: int, seal: str) -> bool:
+        genuine = hmac.compare_digest(seal.encode(), self.seal_video(clip, until).encode())
+        return genuine and until > time.time()
+
+    def write_seat(self, seat: SeatTicket) -> str:
+        return self._write("seat", asdict(seat))
+
+    def read_seat(self, ticket: str) -> SeatTicket:
+        """Raises Refused."""
+        return SeatTicket(**self._read("seat", ticket))
+
+    def completion_code(self, batch: str) -> str:
+        """What proves to a vendor that a person it sent is done; nobody can guess it from the ticket."""
+        return base64.b32encode(self._mac("completion", batch)).decode()[:10]
 
     def _write(self, kind: str, fields: dict[str, Any]) -> str:
         body = _encode(json.dumps(fields, separators=(",", ":")).encode())

@@ -67,13 +67,14 @@ class Hands:
 
     def _clips(self, query: str) -> tuple[str, str]:
         for response in self._leased:
-            for pair in json.loads(response.body())["pairs"]:
+            said = json.loads(response.body())
+            for pair in said.get("pairs", []) + said.get("next", []):
                 self._sides[pair["query"]] = pair["left"]["clip"], pair["right"]["clip"]
         self._leased.clear()
         return self._sides[query]
 
     def _notice(self, response: Response) -> None:
-        if response.url.endswith("/api/v1/leases") and response.status == 200:
+        if response.url.endswith(("/api/v1/leases", "/api/v1/answers")) and response.ok:
             self._leased.append(response)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from backflip.presets import PRESETS
 from backflip.run_folder import RunFolder, create_run_folder
 from backflip.serial import SerialSystem
 from backflip.system import probe_task
-from contracts.label import Query
+from contracts.label import Opinion, Query
 from contracts.status import Status
 from labeling_gateway.config import LabelsConfig
 from labeling_gateway.replay import replay
@@ -44,6 +45,7 @@ class Ran:
     policy: bytes
     first_policy: bytes
     answers: list[tuple[str, str]]  # question and choice, in log order
+    raters: list[tuple[str, Opinion]]  # who gave them, and as what
     queries: list[Query]
     progress: Progress
     reward_versions: list[int]  # of the slabs, in order
@@ -67,12 +69,13 @@ def run(out: Path, **changes: object) -> Ran:
         records = list(replay(system._client)) if config.needs_labels else []
     finally:
         system.stop()
-    assert system.facts().labels_used == len(records)
+    assert system.facts().labels_used == sum(record.label.opinion is Opinion.FIRST for record in records)
     return Ran(
         folder=folder,
         policy=ppo.snapshot().flat.tobytes(),
         first_policy=first_policy,
         answers=[(record.label.query, record.label.choice.value) for record in records],
+        raters=[(record.label.rater, record.label.opinion) for record in records],
         queries=[record.query for record in records],
         progress=progress,
         reward_versions=versions,
@@ -96,6 +99,30 @@ def test_a_seed_fixes_the_whole_run(tmp_path: Path) -> None:
     assert one.progress.updates == len(one.reward_versions) - one.progress.skipped_slabs
     # The log outlives the run, byte for byte.
     assert [(label.query, label.choice.value) for label in labels_of(one.folder)] == one.answers
+
+
+def test_a_crowd_answers_a_serial_run_and_is_the_same_for_a_seed(tmp_path: Path) -> None:
+    labels = replace(CONFIG.labels, teachers=("3x beta=2", "2x mistakes=0.5"), overlap=0.5, repeat_share=0.2)
+    one, same = (run(tmp_path / name, seed=1, steps=3000, labels=labels) for name in ("one", "same"))
+    assert one.policy == same.policy
+    assert one.answers == same.answers
+    assert one.raters == same.raters
+    assert {rater for rater, _ in one.raters} == {f"scripted-{number}" for number in range(1, 6)}
+    assert {opinion for _, opinion in one.raters} == {Opinion.FIRST, Opinion.LATER, Opinion.REPEAT}
+    for query in one.queries:
+        given = [opinion for (id, _), (_, opinion) in zip(one.answers, one.raters, strict=True) if id == query.id]
+        assert len(given) - given.count(Opinion.REPEAT) == query.opinions
+
+
+def test_who_says_the_opposite_is_paused_while_the_others_go_on(tmp_path: Path) -> None:
+    crowd = ("2x", "1x mistakes=1")
+    labels = replace(CONFIG.labels, budget=60, teachers=crowd, overlap=1.0, raters_per_question=3)
+    given = Counter(rater for rater, _ in run(tmp_path, steps=4000, labels=labels).raters)
+    assert given["scripted-1"] == given["scripted-2"] > 50
+    assert 20 <= given["scripted-3"] < 50
+    alike = replace(CONFIG.reward_model, rater_quality=False)
+    given = Counter(rater for rater, _ in run(tmp_path, steps=4000, labels=labels, reward_model=alike).raters)
+    assert given["scripted-3"] == given["scripted-1"] > 50, "nobody is judged"
 
 
 def test_nobody_who_answers_means_nothing_is_learnt(tmp_path: Path) -> None:
@@ -139,7 +166,7 @@ def test_questions_that_a_killed_run_left_open_are_answered(tmp_path: Path) -> N
     spaces = probe_task(config).spaces
     ppo = PPO(PolicySpec(spaces, config.learner.hidden), config.learner, 0)
     system = SerialSystem(config, folder, spaces)
-    teacher, system._teacher = system._teacher, None  # nobody answers before it is killed
+    teachers, system._teachers = system._teachers, None  # nobody answers before it is killed
     system.publish(ppo.snapshot())
     while system.facts().parts.get("labeling gateway") != Status("waiting for answers"):
         system.collect()
@@ -150,7 +177,7 @@ def test_questions_that_a_killed_run_left_open_are_answered(tmp_path: Path) -> N
     system = SerialSystem(config, folder, spaces)
     system._gateway._config = replace(system._gateway._config, labels=replace(config.labels, budget=0))
     left = system._client.counts().open
-    assert teacher is not None and left > 0
+    assert teachers is not None and left > 0
     system.after_update(Progress(env_steps=1), config.steps)
     assert system.facts().labels_used == left
     system.stop()

@@ -59,28 +59,32 @@ def counts(**known: int | str) -> Counts:
 
 def test_every_part_that_turns_questions_into_a_reward_says_what_it_does() -> None:
     config = PRESETS["hopper-backflip"].config
-    before = label_parts(config, counts(waiting="candidate clips"), fitted=0, version=0)
+    before = label_parts(config, counts(waiting="candidate clips"), fitted=0, version=0, paused={})
     assert {part: status.doing for part, status in before.items()} == {
         "labeling gateway": "waiting for candidate clips",
         "label store": "holds 0 answers",
         "teacher": "waiting for questions",
         "reward service": "waiting for 20 answers to fit version 1",
     }
-    amid = label_parts(config, counts(asked=60, open=8, leased=2, used=50, labels=50), fitted=40, version=3)
+    paused = {"bob": "about 48% of 60 answers seem to name the wrong clip"}
+    half = counts(asked=60, open=8, leased=2, used=50, labels=50)
+    amid = label_parts(config, half, fitted=40, version=3, paused=paused)
     assert {part: status.doing for part, status in amid.items()} == {
         "labeling gateway": "asking",
         "label store": "holds 50 answers",
         "teacher": "answering",
         "reward service": "scoring by version 3, 10 answers not fitted yet",
+        "raters": "bob is paused: about 48% of 60 answers seem to name the wrong clip",
     }
+    assert amid["raters"].held_up, "the owner shall see it"
     assert "alarm" not in amid
     seen = Alarm("contradicted", 0.0, 100, 3, 2, {})
     over = Alarm("unfamiliar", 0.0, 50, 2, 1, {}, ended_at=1.0, ended_env_steps=60)
-    alarm = label_parts(config, counts(), fitted=40, version=3, alarms=[over, seen])["alarm"]
+    alarm = label_parts(config, counts(), fitted=40, version=3, paused={}, alarms=[over, seen])["alarm"]
     assert alarm.held_up
     assert alarm.doing == f"the reward model may be fooled: {seen.words}"
     nobody = replace(config, labels=replace(config.labels, source="none"))
-    assert "teacher" not in label_parts(nobody, counts(), fitted=0, version=0)
+    assert "teacher" not in label_parts(nobody, counts(), fitted=0, version=0, paused={})
 
 
 def test_a_store_that_keeps_nothing_is_refused_in_a_line(forgetful_store: str, tmp_path: Path) -> None:

@@ -34,7 +34,17 @@ QUERY = Query("000001-ab", "a", "b", "scene", "uniform", 0.25, 3, 2)
 LABEL = Label("000001-ab", "ann", Choice.EQUAL, Opinion.LATER, 4, 1700000000.5, 2.25, supersedes="1-0")
 
 # What this release writes, and every later one must.
-GOLDEN = ["05d27b1f6b7146e1", "972841d7ef1ef114", "22741683570c77fb", "0951b534503e64fd"]
+GOLDEN = ["05d27b1f6b7146e1", "972841d7ef1ef114", "00c652836aa8168a", "a8176c2533d989bb"]
+SCHEMA_2 = [
+    (
+        b'{"chosen_by":"uniform","clip_a":"a","clip_b":"b","disagreement":0.25,"id":"000001-ab","kind":"query",'
+        b'"policy_version":3,"reward_version":2,"scene":"scene","schema":2}'
+    ),
+    (
+        b'{"answered_at":1700000000.5,"choice":"equal","fence":4,"flipped":false,"kind":"label","opinion":"later",'
+        b'"query":"000001-ab","rater":"ann","schema":2,"seconds":2.25,"supersedes":"1-0"}'
+    ),
+]
 GOLDEN_HELD_OUT = [16, 19, 22, 23, 38, 44, 46, 53, 56, 60, 61, 64, 71]
 
 STORED = [Scene.from_bytes, Clip.from_bytes, Query.from_bytes, Label.from_bytes]
@@ -76,6 +86,13 @@ def test_the_bytes_never_change() -> None:
     hashes = [content_hash(noun.to_bytes())[:16] for noun in (CLIP, SCENE, QUERY, LABEL)]
     assert hashes == GOLDEN
     assert SCENE.hash[:16] == GOLDEN[1]
+
+
+def test_what_was_written_before_stays_readable() -> None:
+    assert [content_hash(data)[:16] for data in SCHEMA_2] == ["22741683570c77fb", "0951b534503e64fd"]
+    assert Query.from_bytes(SCHEMA_2[0]) == QUERY
+    assert Label.from_bytes(SCHEMA_2[1]) == LABEL
+    assert QUERY.opinions == 1
 
 
 def test_every_field_is_in_the_hash() -> None:

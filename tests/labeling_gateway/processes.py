@@ -20,7 +20,7 @@ def main() -> None:
 
     def work() -> bool:
         if not opened:
-            opened.append(gateway_work(config, store_url(), score, told))
+            opened.append(gateway_work(config, store_url(), score, lambda: None, told))
         return opened[0]()
 
     poll(work, told, STEP_SECONDS)

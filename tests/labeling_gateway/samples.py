@@ -36,7 +36,13 @@ def score(observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]
 
 
 def ask(
-    client: GatewayClient, count: int, *, budget: int = 10_000, scene: str = "scene", chosen_by: str = "uniform"
+    client: GatewayClient,
+    count: int,
+    *,
+    budget: int = 10_000,
+    scene: str = "scene",
+    opinions: int = 1,
+    chosen_by: str = "uniform",
 ) -> list[Query]:
     """Puts ``count`` questions in the queue, past any schedule."""
     queries: list[Query] = []
@@ -56,6 +62,7 @@ def ask(
                 disagreement=0.0,
                 policy_version=0,
                 reward_version=0,
+                opinions=opinions,
             )
         )
     client.ask(queries, data, budget)

@@ -184,11 +184,24 @@ def test_what_is_no_archive_is_named(client: GatewayClient, other: GatewayClient
     export_labels(client, file)
     table = pq.read_table(file)
     pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"schema": b"1"}), file)
-    with pytest.raises(ValueError, match="schema 1; this reads schema 2"):
+    with pytest.raises(ValueError, match="schema 1; this reads schema 2 or 3"):
         import_labels(other, file, SHAPE)
     pq.write_table(table.drop(["flipped"]), file)
     with pytest.raises(ValueError, match="other columns"):
         list(read_archive(file))
+
+
+def test_an_archive_of_schema_2_is_read_and_its_questions_had_one_rater(client: GatewayClient, tmp_path: Path) -> None:
+    answered(client, 3)
+    file = tmp_path / "labels.parquet"
+    export_labels(client, file)
+    written = list(read_archive(file))
+    for row, archived in enumerate(written):
+        data = archived.record.query.to_bytes()
+        changed(file, "query_bytes", data.replace(b'"opinions":1,', b"").replace(b'"schema":3', b'"schema":2'), row)
+    table = pq.read_table(file)
+    pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"schema": b"2"}), file)
+    assert list(read_archive(file)) == written
 
 
 def test_a_file_that_was_cut_or_overwritten_is_a_value_error(client: GatewayClient, tmp_path: Path) -> None:

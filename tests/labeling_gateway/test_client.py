@@ -83,8 +83,8 @@ def test_a_late_rater_who_is_asked_again_replaces_the_late_answer(client: Gatewa
     time.sleep(0.03)
     other = lease(client, "bob")
     late = client.answer(old, "ann", Choice.A, 9)
-    assert client.release(other)
-    assert not client.release(other)
+    assert client.release(other, "bob")
+    assert not client.release(other, "bob")
     receipt = client.answer(lease(client, "ann"), "ann", Choice.B, 1)
     assert (receipt.opinion, receipt.repeated) == (Opinion.FIRST, False)
     assert [label.supersedes for label in log(client)] == ["", late.offset]

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from contracts.label import Choice, Opinion
+from contracts.label import CHECK, Choice, Opinion
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig, LabelsConfig, TeacherConfig
 from labeling_gateway.embedded import EmbeddedStore
@@ -73,6 +73,59 @@ def test_kill_of_the_store_in_a_stream_of_answers(own_store: EmbeddedStore) -> N
     assert max(Counter((label.query, label.rater) for _, label in labels).values()) == 1, "counted twice"
     firsts = Counter(label.query for _, label in labels if label.opinion is Opinion.FIRST)
     assert len(firsts) == firsts.total() == client.counts().used == QUESTIONS
+
+
+def test_kill_of_the_store_while_several_raters_answer_each_question(own_store: EmbeddedStore) -> None:
+    """Second opinions are leased, left, answered late and answered, and the store is killed amid them."""
+    client = GatewayClient(own_store.url, "run")
+    questions, opinions = 80, 3
+    ask(client, questions, opinions=opinions)
+    acknowledged: list[tuple[str, str, str]] = []
+
+    def work(number: int) -> None:
+        rater, left_alone, leases = f"rater-{number}", None, 0
+        while True:
+            try:
+                held = client.lease(rater, 0.3)
+                if held is None:
+                    counts = client.counts()
+                    if counts.used == questions and not counts.wanting:
+                        return
+                    time.sleep(0.01)
+                    continue
+                leases += 1
+                if left_alone is not None:
+                    held, left_alone = left_alone, None
+                elif leases % 10 == number:
+                    left_alone = held  # it ends, and is answered late
+                    continue
+                receipt = client.answer(held, rater, Choice.A, 0.0)
+                acknowledged.append((held.query.id, rater, receipt.offset))
+            except StoreUnreachable:
+                time.sleep(0.05)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(5)]
+    for thread in threads:
+        thread.start()
+    for answers in (40, 110, 180):
+        while len(acknowledged) < answers:
+            time.sleep(0.002)
+        kill_store(own_store)
+        own_store.restart()
+    for thread in threads:
+        thread.join()
+    time.sleep(0.35)  # what was left alone is over, and somebody else takes its place
+    for rater in (f"rater-{number}" for number in range(5)):
+        while (held := client.lease(rater, 60)) is not None:
+            acknowledged.append((held.query.id, rater, client.answer(held, rater, Choice.B, 0.0).offset))
+    labels = client.read_labels("", 10_000)
+    kept = {(label.query, label.rater, offset) for offset, label in labels}
+    assert set(acknowledged) <= kept, "acknowledged and lost"
+    _require_one_chain_a_rater(client, {offset for *_, offset in acknowledged})
+    raters = Counter(label.query for _, label in labels if not label.supersedes)
+    assert len(raters) == client.counts().used == questions
+    assert min(raters.values()) >= opinions
+    assert sum(raters.values()) < questions * opinions + 40, "late ones alone are beyond what was wanted"
 
 
 def test_kill_of_the_store_in_a_stream_of_answers_and_undoings(own_store: EmbeddedStore) -> None:
@@ -180,7 +233,7 @@ Start = Callable[[], subprocess.Popen[bytes]]
 @pytest.fixture
 def processes(own_store: EmbeddedStore, tmp_path: Path) -> Iterator[dict[str, Start]]:
     """How the gateway's and the teacher's process of one run are started."""
-    labels = LabelsConfig(budget=60, upfront=1.0)
+    labels = LabelsConfig(budget=60, upfront=1.0, overlap=0.3, teachers=("2x", "mistakes=0.5"))
     configs = {
         "tests.labeling_gateway.processes": GatewayConfig(run="run", reward_address="", seed=0, labels=labels),
         "labeling_gateway.teacher": TeacherConfig(run="run", seed=0, labels=labels),
@@ -215,7 +268,7 @@ def test_kill_of_gateway_teacher_and_store_in_a_run(own_store: EmbeddedStore, pr
     to_kill = [(10, "processes"), (20, "teacher"), (30, "processes"), (38, "store"), (45, "teacher")]
     offered = 0
     give_up = time.monotonic() + 40
-    while (counts := client.counts()).used < 60:
+    while (counts := client.counts()).used < 60 or counts.wanting:
         assert time.monotonic() < give_up, counts
         assert counts.open + counts.leased + counts.used == counts.asked <= 60
         if to_kill and counts.used >= to_kill[0][0]:
@@ -232,10 +285,12 @@ def test_kill_of_gateway_teacher_and_store_in_a_run(own_store: EmbeddedStore, pr
         time.sleep(0.03)
     assert not to_kill
     labels = [label for _, label in client.read_labels("", 1000)]
-    assert Counter(label.opinion for label in labels) == {Opinion.FIRST: 60}
-    assert len({label.query for label in labels}) == 60
     asked = list(client.asked())
-    checks = sum(query.chosen_by == "check" for query in asked)
+    several = sum(query.opinions == 2 for query in asked)
+    assert Counter(label.opinion for label in labels) == {Opinion.FIRST: 60, Opinion.LATER: several}
+    assert len({label.query for label in labels}) == 60
+    assert len({(label.query, label.rater) for label in labels}) == 60 + several > 65
+    checks = sum(query.chosen_by == CHECK for query in asked)
     clips_asked = {name for query in asked for name in (query.clip_a, query.clip_b)}
     assert len(clips_asked) == 120 - checks, "no clip is asked twice, but those that a check compares with"
     for process in running.values():

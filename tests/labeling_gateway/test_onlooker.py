@@ -13,10 +13,10 @@ from contracts.clip import Clip, Scene
 from contracts.label import ALARM, CHECK, Choice, Query
 from labeling_gateway.alarms import Alarm
 from labeling_gateway.client import GatewayClient
-from labeling_gateway.config import LabelsConfig
 from labeling_gateway.embedded import EmbeddedStore
 from labeling_gateway.onlooker import apparent_grasp
 from labeling_gateway.teacher import ScriptedTeacher
+from labeling_gateway.traits import Teacher
 from tests.labeling_gateway.samples import clip
 
 HOLDS, HOVERS, BESIDE = (0.0, 0.0, 0.0), (-0.5, 0.0, 0.0), (0.0, 0.3, 0.0)
@@ -52,7 +52,7 @@ def test_a_scene_without_hand_and_goal_is_refused(scene: Scene) -> None:
 def test_the_teacher_turns_clips_for_checks_and_since_an_alarm(valkey: EmbeddedStore, scene: Scene) -> None:
     client = GatewayClient(valkey.url, f"run-{uuid.uuid4().hex[:8]}")
     name = client.put_scene(scene)
-    teacher = ScriptedTeacher(client, LabelsConfig(teacher_one_view=True), "bot", 0)
+    teacher = ScriptedTeacher(client, Teacher(glances=True), "bot", 0)
     clips = {side: still(place, name).to_bytes() for side, place in (("hovers", HOVERS), ("holds", HOLDS))}
     said: list[Choice] = []
     for number, chosen_by in enumerate(("uniform", CHECK, "uniform", ALARM, "uniform")):

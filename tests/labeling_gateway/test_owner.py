@@ -15,7 +15,7 @@ from labeling_gateway.config import GatewayConfig, LabelsConfig
 from labeling_gateway.embedded import EmbeddedStore
 from labeling_gateway.replies import Control, Rater
 from labeling_gateway.service import Gateway
-from labeling_gateway.teacher import ScriptedTeacher
+from labeling_gateway.teacher import Crowd
 from tests.labeling_gateway.samples import ask, clip, clips, score
 
 LABELS = LabelsConfig(budget=20, upfront=1.0)
@@ -59,7 +59,7 @@ def test_a_paused_gateway_asks_nothing_and_says_so(client: GatewayClient) -> Non
 
 @pytest.mark.parametrize(("budget", "asked"), [(30, 30), (10, 10), (3, 5), (0, 5)])
 def test_the_owners_budget_replaces_the_configs(client: GatewayClient, budget: int, asked: int) -> None:
-    asking, teacher = gateway(client), ScriptedTeacher(client, LABELS, "bot", 0)
+    asking, teacher = gateway(client), Crowd(client, LABELS, 0)
     asking.offer(clips(400))
     assert asking.step() == 5
     client.set_budget(budget)

@@ -37,6 +37,24 @@ def test_a_replay_is_byte_identical_also_after_a_restart(own_store: EmbeddedStor
     assert exported(client) == first
 
 
+def test_a_log_that_was_begun_by_an_older_release_is_read_on(client: GatewayClient) -> None:
+    ask(client, 2)
+    answer_all(client)
+    before = list(replay(client))
+    run = client._session.run
+    (entries,) = run(("XRANGE", client.keys.labels, "-", "+"))
+    run(("DEL", client.keys.labels))
+    for (offset, fields), record in zip(entries, before, strict=True):
+        old = fields | {b"schema": b"2"}
+        body = record.query.to_bytes().replace(b'"opinions":1,', b"").replace(b'"schema":3', b'"schema":2')
+        run(("XADD", client.keys.labels, offset, *(word for pair in old.items() for word in pair)))
+        run(("HSET", client.keys.query(record.query.id), "body", body))
+    assert list(replay(client)) == before
+    run(("XADD", client.keys.labels, "*", "schema", 1))
+    with pytest.raises(ValueError, match="schema 2 or 3, found schema 1"):
+        list(replay(client))
+
+
 def test_superseded_labels_are_in_the_log_but_not_in_the_data_set(client: GatewayClient) -> None:
     ask(client, 2)
     old = client.lease("ann", 0.02)
@@ -45,7 +63,7 @@ def test_superseded_labels_are_in_the_log_but_not_in_the_data_set(client: Gatewa
     other = client.lease("bob", 60)
     assert other is not None
     client.answer(old, "ann", Choice.A, 9)
-    client.release(other)
+    client.release(other, "bob")
     answer_all(client)
     assert len(list(replay(client))) == 3
     assert exported(client)[0] == 2

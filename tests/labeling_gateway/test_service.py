@@ -13,8 +13,9 @@ from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig, LabelsConfig
 from labeling_gateway.embedded import EmbeddedStore
 from labeling_gateway.pool import Pool
+from labeling_gateway.selection import is_overlapped
 from labeling_gateway.service import Gateway, Score
-from labeling_gateway.teacher import ScriptedTeacher
+from labeling_gateway.teacher import Crowd
 from tests.labeling_gateway.samples import clip, clips, score
 
 LABELS = LabelsConfig(budget=40, upfront=0.5)
@@ -42,7 +43,7 @@ def test_nothing_is_asked_before_there_is_something_to_choose_from(client: Gatew
 
 def test_questions_follow_training(client: GatewayClient) -> None:
     asking = gateway(client)
-    teacher = ScriptedTeacher(client, LABELS, "bot", 0)
+    teacher = Crowd(client, LABELS, 0)
     asking.offer(clips(400))
     seen: list[int] = []
     for share in (0, 0.2, 0.4, 1.0):
@@ -97,7 +98,7 @@ def test_a_reward_service_that_is_away_is_waited_for(client: GatewayClient, capl
 def test_the_same_seed_asks_the_same(valkey: EmbeddedStore) -> None:
     def run(seed: int) -> tuple[list, list]:
         client = GatewayClient(valkey.url, f"run-{uuid.uuid4().hex[:8]}")
-        asking, teacher = gateway(client, seed=seed), ScriptedTeacher(client, LABELS, "bot", seed)
+        asking, teacher = gateway(client, seed=seed), Crowd(client, LABELS, seed)
         for share in range(11):
             client.report_progress(share, 10)
             asking.offer(clips(40, 40 * share))
@@ -124,10 +125,35 @@ def test_another_gateway_goes_on_where_one_died(client: GatewayClient) -> None:
     assert [query.id[:6] for query in client.asked()] == [f"{n:06d}" for n in range(10)]
 
 
+def test_a_share_of_the_questions_is_for_several(client: GatewayClient) -> None:
+    labels = LabelsConfig(budget=40, upfront=1.0, overlap=0.4, raters_per_question=3, teachers=("5x",))
+    asking, crowd = gateway(client, labels=labels), Crowd(client, labels, 0)
+    asking.offer(clips(400))
+    while asking.step():
+        while crowd.answer_one():
+            pass
+    opinions = {query.id: query.opinions for query in client.asked()}
+    assert opinions == {id: 3 if is_overlapped(id, 0.4) else 1 for id in opinions}
+    several = sum(wanted == 3 for wanted in opinions.values())
+    counts = client.counts()
+    assert 5 < several < 30
+    assert (counts.asked, counts.used, counts.later, counts.wanting) == (40, 40, 2 * several, 0)
+
+
+def test_what_nobody_else_is_there_to_answer_stops_no_asking(client: GatewayClient) -> None:
+    labels = LabelsConfig(budget=40, upfront=1.0, source="web", overlap=1.0)
+    asking = gateway(client, labels=labels)
+    asking.offer(clips(400))
+    while asking.step():
+        while (held := client.lease("ann", 60)) is not None:
+            client.answer(held, "ann", "a", 1.0)  # pyright: ignore[reportArgumentType]
+    assert (client.counts().used, client.counts().wanting) == (40, 40)
+
+
 def test_two_gateways_at_once_do_not_break_the_budget(client: GatewayClient) -> None:
     labels = LabelsConfig(budget=12, upfront=1.0)
     both = gateway(client, labels=labels), gateway(client, labels=labels, seed=5)
-    teacher = ScriptedTeacher(client, labels, "bot", 0)
+    teacher = Crowd(client, labels, 0)
     for asking in both:
         asking.offer(clips(200))
     for _ in range(10):

@@ -80,7 +80,7 @@ def test_undo_supersedes_gives_the_budget_back_and_leases_the_question_anew(clie
 def test_what_was_not_answered_cannot_be_undone(client: GatewayClient) -> None:
     ask(client, 1)
     held = lease(client)
-    with pytest.raises(LookupError, match=f"no answer of ann to {held.query.id}"):
+    with pytest.raises(LookupError, match=f"no such answer of ann to {held.query.id}"):
         client.undo("ann", held.query.id, 60)
     client.answer(held, "ann", Choice.A, 1)
     for rater, query in (("bob", held.query.id), ("ann", "nope")):
@@ -100,7 +100,7 @@ def test_an_undone_answer_that_comes_again_stays_undone(client: GatewayClient) -
     repeated = client.answer(held, "ann", Choice.A, 1)
     assert (repeated.offset, repeated.repeated) == (receipt.offset, True)
     assert client.counts().used == 0
-    client.release(again)
+    client.release(again, "ann")
     assert client.answer(held, "ann", Choice.A, 1).repeated, "also once the new lease is over"
     assert client.answer(again, "ann", Choice.B, 1).opinion is Opinion.FIRST, "which a late answer to it is not"
 

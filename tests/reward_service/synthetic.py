@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from contracts.clip import Clip
@@ -30,6 +32,7 @@ class MemoryLog:
     def __init__(self) -> None:
         self.entries: list[tuple[str, Label]] = []
         self.pairs: dict[str, tuple[Clip, Clip]] = {}
+        self.right: dict[str, Choice] = {}  # of gold questions
         self.visible: int | None = None
 
     def read_labels(self, after: str, limit: int) -> list[tuple[str, Label]]:
@@ -42,9 +45,20 @@ class MemoryLog:
     def clips(self, query: Query) -> tuple[Clip, Clip]:
         return self.pairs[query.id]
 
-    def append(self, query: str, choice: Choice, supersedes: str = "") -> str:
+    def golds(self) -> dict[str, Choice]:
+        return self.right
+
+    def append(
+        self,
+        query: str,
+        choice: Choice,
+        supersedes: str = "",
+        *,
+        rater: str = "rater",
+        opinion: Opinion = Opinion.FIRST,
+    ) -> str:
         offset = f"{len(self.entries) + 1}-0"
-        label = Label(query, "rater", choice, Opinion.FIRST, 1, 0.0, 1.0, supersedes)
+        label = Label(query, rater, choice, opinion, 1, 0.0, 1.0, supersedes)
         self.entries.append((offset, label))
         return offset
 
@@ -70,6 +84,18 @@ def linear_log(answers: int, seed: int) -> MemoryLog:
         query = f"query-{seed}-{index}"
         log.pairs[query] = (a, b)
         log.append(query, Choice.A if true_return(a) > true_return(b) else Choice.B)
+    return log
+
+
+def crowd_log(answers: int, seed: int, errors: list[float]) -> MemoryLog:
+    """As `linear_log`, the questions answered in turn by raters who name the wrong clip with these chances."""
+    rng = np.random.default_rng([seed, 1])
+    log = linear_log(answers, seed)
+    for number, (offset, label) in enumerate(log.entries):
+        rater = number % len(errors)
+        wrong = rng.random() < errors[rater]
+        other = Choice.B if label.choice is Choice.A else Choice.A
+        log.entries[number] = offset, replace(label, rater=f"rater-{rater}", choice=other if wrong else label.choice)
     return log
 
 

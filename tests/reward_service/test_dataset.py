@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from contracts.label import Choice, Query, is_held_out
+from contracts.label import Choice, Opinion, Query, is_held_out
 from reward_service.dataset import Comparisons, bootstrap_counts
 from tests.reward_service.synthetic import ACTION_SIZE, OBSERVATION_SIZE, MemoryLog, clip, linear_log
 
@@ -31,12 +31,12 @@ def test_reading_in_pieces_gives_the_same_as_reading_at_once() -> None:
     whole = _follow(log)
     assert (pieces.offset, pieces.answers, pieces.labels) == (whole.offset, 300, 300)
     for held_out in (False, True):
-        queries, targets = pieces.rows(held_out=held_out)
-        expected_queries, expected_targets = whole.rows(held_out=held_out)
-        assert queries.tolist() == expected_queries.tolist()
-        assert targets.tolist() == expected_targets.tolist()
-        assert (pieces.inputs(queries) == whole.inputs(queries)).all()
-        assert (pieces.bootstrap(queries) == whole.bootstrap(queries)).all()
+        found, expected = pieces.rows(held_out=held_out), whole.rows(held_out=held_out)
+        assert found.queries.tolist() == expected.queries.tolist()
+        assert found.targets.tolist() == expected.targets.tolist()
+        assert found.raters.tolist() == expected.raters.tolist()
+        assert (pieces.inputs(found.queries) == whole.inputs(found.queries)).all()
+        assert (pieces.bootstrap(found.queries) == whole.bootstrap(found.queries)).all()
 
 
 def test_it_stops_at_the_offset_it_is_told() -> None:
@@ -61,19 +61,43 @@ def test_an_answer_leaves_when_another_supersedes_it() -> None:
 
 def test_second_opinions_share_their_query_s_clips() -> None:
     log = linear_log(1, seed=1)
-    log.append("query-1-0", Choice.EQUAL)
+    log.append("query-1-0", Choice.EQUAL, rater="another", opinion=Opinion.LATER)
+    rows = _follow(log).rows(held_out=False)
+    assert rows.queries.tolist() == [0, 0]
+    assert rows.targets.tolist()[1] == 0.5
+    assert rows.raters.tolist() == [0, 1]
+
+
+def test_repeats_and_gold_answers_are_evidence_of_their_raters_and_no_rows() -> None:
+    log = linear_log(2, seed=1)
+    said = log.entries[0][1].choice
+    log.append("query-1-0", said, opinion=Opinion.REPEAT)
+    log.append("query-1-1", Choice.EQUAL, rater="another", opinion=Opinion.LATER)
+    taken_back = log.append("query-1-1", Choice.A, rater="another", opinion=Opinion.REPEAT)
+    log.append("query-1-1", Choice.WITHDRAWN, rater="another", opinion=Opinion.REPEAT, supersedes=taken_back)
     data = _follow(log)
-    queries, targets = (
-        np.concatenate(side) for side in zip(data.rows(held_out=False), data.rows(held_out=True), strict=True)
-    )
-    assert queries.tolist() == [0, 0]
-    assert 0.5 in targets
+    assert (data.answers, data.labels) == (6, 3)
+    assert data.raters == ["rater", "another"]
+    evidence = data.evidence(np.zeros(2), {"query-1-1": Choice.B, "never answered": Choice.A})
+    assert evidence.rater.tolist() == [0, 0, 0], "a tie says nothing of who gave it"
+    assert evidence.question.tolist() == [0, 1, 0]
+    assert evidence.says_a.tolist()[2] == (said is Choice.A)
+    assert evidence.right.tolist() == pytest.approx([np.nan, 0.0], nan_ok=True)
+
+
+def test_unseen_is_what_a_member_is_never_fitted_to() -> None:
+    data = _follow(linear_log(300, seed=3))
+    unseen = data.unseen()
+    trained = data.rows(held_out=False).queries
+    assert (unseen[trained] == (data.bootstrap(trained) == 0)).all()
+    assert unseen[data.rows(held_out=True).queries].all()
+    assert 0.3 < unseen[trained].mean() < 0.44  # e^-1
 
 
 def test_the_split_is_the_contract_s() -> None:
     log = linear_log(200, seed=3)
     data = _follow(log)
-    held_out, _ = data.rows(held_out=True)
+    held_out = data.rows(held_out=True).queries
     assert held_out.tolist() == [row for row in range(200) if is_held_out(f"query-3-{row}")]
     assert 5 < len(held_out) < 40
 
@@ -123,6 +147,6 @@ def test_bootstrap_counts_are_fixed_and_have_mean_one() -> None:
 def _targets(data: Comparisons) -> dict[int, float]:
     found: dict[int, float] = {}
     for held_out in (False, True):
-        queries, targets = data.rows(held_out=held_out)
-        found |= dict(zip(queries.tolist(), targets.tolist(), strict=True))
+        rows = data.rows(held_out=held_out)
+        found |= dict(zip(rows.queries.tolist(), rows.targets.tolist(), strict=True))
     return found

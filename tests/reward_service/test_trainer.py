@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contracts.label import Choice, is_held_out
+from contracts.label import Choice, Opinion, is_held_out
 from labeling_gateway.client import StoreError
 from reward_service.config import RewardConfig
+from reward_service.dataset import Comparisons
 from reward_service.fitting import FitReport, next_weight_decay
+from reward_service.judging import unseen_margins
 from reward_service.trainer import Trainer, logged_fits, replay
 from reward_service.versions import RewardModel
 from tests.reward_service.synthetic import (
@@ -21,6 +24,7 @@ from tests.reward_service.synthetic import (
     WEIGHTS,
     MemoryLog,
     OracleReadError,
+    crowd_log,
     linear_log,
 )
 
@@ -31,9 +35,11 @@ def _model(directory: Path) -> RewardModel:
     return RewardModel(CONFIG.members, OBSERVATION_SIZE, ACTION_SIZE, directory)
 
 
-def _train(log: MemoryLog, directory: Path, seed: int = 0, total: int = 400) -> RewardModel:
+def _train(
+    log: MemoryLog, directory: Path, seed: int = 0, total: int = 400, config: RewardConfig = CONFIG
+) -> RewardModel:
     model = _model(directory)
-    trainer = Trainer(CONFIG, log, model, seed)
+    trainer = Trainer(config, log, model, seed)
     for visible in range(0, total + 1, 5):
         log.visible = visible
         trainer.poll()
@@ -122,7 +128,7 @@ def test_the_same_log_and_seed_give_the_same_model(tmp_path: Path) -> None:
 
 
 def test_the_logged_fits_replay_to_the_same_model(tmp_path: Path) -> None:
-    log = linear_log(120, seed=3)
+    log = crowd_log(120, seed=3, errors=[0.0, 0.1, 0.5])
     model = _train(log, tmp_path, total=120)
     events = logged_fits(tmp_path)
     assert [event.version for event in events] == list(model.numbers[1:])
@@ -132,6 +138,59 @@ def test_the_logged_fits_replay_to_the_same_model(tmp_path: Path) -> None:
     action = rng.normal(size=(100, ACTION_SIZE)).astype(np.float32)
     assert refitted is not None
     assert refitted.score(observation, action) == pytest.approx(model.score(observation, action)[1], abs=1e-4)
+
+
+def test_who_answers_at_random_is_found_and_heard_less(tmp_path: Path) -> None:
+    log = crowd_log(400, seed=0, errors=[0.0, 0.5, 0.0, 0.5, 0.5])
+    inputs = np.random.default_rng(9).normal(size=(2000, OBSERVATION_SIZE + ACTION_SIZE)).astype(np.float32)
+    right: dict[bool, float] = {}
+    for quality in (True, False):
+        model = _train(log, tmp_path / str(quality), config=replace(CONFIG, rater_quality=quality))
+        reward, _, _ = model.score(inputs[:, :OBSERVATION_SIZE], inputs[:, OBSERVATION_SIZE:])
+        right[quality] = float(np.corrcoef(reward, inputs @ WEIGHTS)[0, 1])
+        errors = {name: found["error"] for name, found in model.newest.report.rater_errors.items()}
+        if quality:
+            assert max(errors["rater-0"], errors["rater-2"]) < 0.15
+            assert min(errors["rater-1"], errors["rater-3"], errors["rater-4"]) > 0.3
+        else:
+            assert not errors
+    assert right[True] > right[False] + 0.05
+
+
+def test_a_rater_alone_is_judged_once_there_are_repeats(tmp_path: Path) -> None:
+    log = linear_log(20, seed=3)
+    trainer = Trainer(CONFIG, log, _model(tmp_path), seed=0)
+    assert trainer.poll()
+    assert trainer.status.rater_errors == {}, "what is wrong could be the model's"
+    for _, label in log.entries[:15]:
+        log.append(label.query, Choice.B if label.choice is Choice.A else Choice.A, opinion=Opinion.REPEAT)
+    assert trainer.poll()
+    assert trainer.status.labels == 20
+    assert trainer.status.rater_errors["rater"]["error"] > 0.3
+
+
+def test_a_model_is_judged_by_what_it_was_not_fitted_to(tmp_path: Path) -> None:
+    """Fitted to answers at random, it agrees with them all the same; and nobody is taken for careful who is not."""
+    model = _train(crowd_log(200, seed=0, errors=[0.5, 0.5]), tmp_path, total=200)
+    data = Comparisons(CONFIG.members, OBSERVATION_SIZE + ACTION_SIZE, seed=0)
+    data.follow(crowd_log(200, seed=0, errors=[0.5, 0.5]))
+    trained = data.rows(held_out=False)
+    ensemble = model.newest.ensemble
+    assert ensemble is not None
+    assert model.newest.report.train_accuracy is not None and model.newest.report.train_accuracy > 0.65
+    margin = unseen_margins(ensemble, data, 1)[trained.queries]
+    agrees = (margin > 0) == (trained.targets > 0.5)
+    assert agrees[~np.isnan(margin)].mean() < 0.6
+
+
+def test_fits_that_know_of_no_raters_are_read(tmp_path: Path) -> None:
+    """As they were logged before raters were judged."""
+    _train(crowd_log(20, seed=3, errors=[0.0, 0.0]), tmp_path, total=20)
+    log = tmp_path / "fits.jsonl"
+    fields = json.loads(log.read_text())
+    assert list(fields.pop("rater_errors")) == ["rater-0", "rater-1"]
+    log.write_text(json.dumps(fields))
+    assert logged_fits(tmp_path)[0].rater_errors == {}
 
 
 def test_a_restarted_trainer_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:

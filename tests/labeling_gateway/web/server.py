@@ -125,7 +125,7 @@ def cart_pole_clip(number: int) -> Clip:
     return _clip(state, CART_POLE, number)
 
 
-def ask(server: Server, count: int, *, cart_pole: bool = False) -> list[Query]:
+def ask(server: Server, count: int, *, cart_pole: bool = False, opinions: int = 1) -> list[Query]:
     """Puts questions about real clips in the queue."""
     scene = CART_POLE if cart_pole else HOPPER.scene()
     name = server.gateway.put_scene(scene)
@@ -137,7 +137,7 @@ def ask(server: Server, count: int, *, cart_pole: bool = False) -> list[Query]:
         a, b = (make(2 * number + side).to_bytes() for side in (0, 1))
         names = content_hash(a), content_hash(b)
         clips |= {names[0]: a, names[1]: b}
-        queries.append(Query(f"{number:06d}-{names[0][:12]}", *names, name, "uniform", 0.0, 0, 0))
+        queries.append(Query(f"{number:06d}-{names[0][:12]}", *names, name, "uniform", 0.0, 0, 0, opinions))
     assert server.gateway.ask(queries, clips, 10**6) == count
     return queries
 

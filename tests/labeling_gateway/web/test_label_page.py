@@ -165,6 +165,8 @@ def test_without_webgl_clips_are_videos(server: Server, playwright: Playwright) 
     page = open_label_page(person(blind), server)
     assert page.locator("video:visible").count() == 2
     assert page.evaluate("[...document.querySelectorAll('.pane video')].every((one) => one.videoWidth > 0)")
+    expect(page.locator("#view-reset")).to_be_hidden()
+    expect(page.locator(".hint:not(#patience)")).not_to_contain_text("Drag", use_inner_text=True)
     page.keyboard.press("ArrowRight")
     saved(page, "Right is better")
     blind.close()
@@ -216,6 +218,30 @@ def test_where_there_is_no_question_the_page_says_so_and_goes_on_by_itself(serve
     ask(server, 1)
     shown(page, 1)
     expect(page.locator("#answer-left")).to_be_visible()
+
+
+def test_the_end_is_said_and_stays_when_the_run_is_over(server: Server, ann: BrowserContext) -> None:
+    ask(server, 1)
+    server.gateway.set_budget(1)
+    page = open_label_page(ann, server)
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#waiting-what")).to_have_text("All done – thank you!", timeout=PATIENCE)
+    server.kill()
+    page.wait_for_timeout(7000)  # it has asked once more
+    expect(page.locator("#waiting-what")).to_have_text("All done – thank you!")
+
+
+def test_an_answer_is_one_request(server: Server, ann: BrowserContext) -> None:
+    ask(server, 9)
+    page = open_label_page(ann, server)
+    page.wait_for_timeout(3500)  # all that it holds ahead has come
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {request.url.rpartition('/')[2]}"))
+    for number in (1, 2, 3):
+        shown(page, number)
+        page.keyboard.press("ArrowLeft")
+        saved(page, "Left is better")
+    assert [one for one in asked if one != "GET task"] == ["POST answers"] * 3
 
 
 def test_a_stranger_is_told_what_is_missing(server: Server, ann: BrowserContext) -> None:

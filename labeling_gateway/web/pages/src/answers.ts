@@ -17,6 +17,12 @@ const SAID: Record<LabelView["choice"], string> = {
   withdrawn: "Taken back",
 };
 
+const BESIDE: Partial<Record<LabelView["opinion"], string>> = {
+  later: " · a later opinion",
+  gold: " · a gold question",
+  repeat: " · asked again",
+};
+
 interface Card {
   label: LabelView;
   element: HTMLElement;
@@ -75,7 +81,7 @@ export class Answers {
     card.element.classList.toggle("superseded", !label.standing || label.choice === "withdrawn");
     card.panes[0]?.element.classList.toggle("better", label.choice === "left");
     card.panes[1]?.element.classList.toggle("better", label.choice === "right");
-    const beside = label.opinion === "later" ? " · a later opinion" : "";
+    const beside = BESIDE[label.opinion] ?? "";
     const over = label.standing ? "" : " · superseded";
     const took = label.choice === "withdrawn" ? "" : ` · ${label.seconds.toFixed(1)} s`;
     card.about.replaceChildren(

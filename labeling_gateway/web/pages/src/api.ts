@@ -8,14 +8,18 @@ export interface ClipRef {
   draw: "poses" | "video";
 }
 
+export interface ShownClip extends ClipRef {
+  poses?: string | null; // float32 in base64, where they were asked for and there are any
+}
+
 export interface Pair {
   query: string;
   fence: string;
   deadline: number;
   seconds_left: number;
   question: string;
-  left: ClipRef;
-  right: ClipRef;
+  left: ShownClip;
+  right: ShownClip;
 }
 
 export type Choice = "left" | "right" | "equal" | "cant_tell";
@@ -33,6 +37,7 @@ export interface Saved {
   repeated: boolean;
   mine: number;
   used: number;
+  next: Pair[]; // leased in the same call
 }
 
 export interface Session {
@@ -53,6 +58,8 @@ export interface Task {
   mine_per_hour: number;
   waiting: string;
   paused: boolean;
+  paused_reason: string | null; // why this rater is given nothing
+  minimum_seconds: number; // that a question must be looked at
 }
 
 export interface Geom {

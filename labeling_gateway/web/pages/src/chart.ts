@@ -8,46 +8,60 @@ export interface Line {
 
 const WIDTH = 480;
 const HEIGHT = 170;
-const [LEFT, RIGHT, TOP, BOTTOM] = [44, 8, 20, 22];
+const [LEFT, TOP, BOTTOM] = [44, 20, 22];
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Lines over common x values; `range` fixes the y axis. Says so where nothing is known yet. */
+/**
+ * One line or two over common x values. Each has a scale of its own, the first on the left, the second on the right,
+ * since they need not measure the same; `range` fixes both. Says so where nothing is known yet.
+ */
 export function chart(
   into: HTMLElement,
   x: number[],
-  lines: Line[],
+  lines: [Line] | [Line, Line],
   written: (value: number) => string,
   range?: [number, number],
 ): void {
-  const known = lines.flatMap((line) => line.values).filter((value): value is number => value !== null);
-  if (!known.length) {
+  if (lines.every((line) => line.values.every((value) => value === null))) {
     into.textContent = "Nothing measured yet.";
     return;
   }
-  let [low, high] = range ?? [Math.min(...known), Math.max(...known)];
-  if (low === high) [low, high] = [low - 1, high + 1];
+  const right = WIDTH - (lines.length > 1 ? LEFT : 8);
   const last = Math.max(x.at(-1) ?? 1, 1);
-  const across = (value: number) => LEFT + (value / last) * (WIDTH - LEFT - RIGHT);
-  const up = (value: number) => HEIGHT - BOTTOM - ((value - low) / (high - low)) * (HEIGHT - TOP - BOTTOM);
+  const across = (value: number) => LEFT + (value / last) * (right - LEFT);
+  const up = (share: number) => HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM);
 
   const svg = node("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   svg.append(node("title", {}, lines.map((line) => `${line.name}: ${now(line, written)}`).join(", ")));
-  for (const value of [low, (low + high) / 2, high]) {
-    svg.append(
-      node("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: up(value), y2: up(value) }),
-      node("text", { x: LEFT - 6, y: up(value) + 4, "text-anchor": "end" }, written(value)),
-    );
+  for (const share of [0, 0.5, 1]) {
+    svg.append(node("line", { class: "axis", x1: LEFT, x2: right, y1: up(share), y2: up(share) }));
   }
   svg.append(
     node("text", { x: LEFT, y: HEIGHT - 4 }, "0"),
-    node("text", { x: WIDTH - RIGHT, y: HEIGHT - 4, "text-anchor": "end" }, `${short(last)} steps`),
+    node("text", { x: right, y: HEIGHT - 4, "text-anchor": "end" }, `${short(last)} steps`),
   );
   lines.forEach((line, index) => {
-    svg.append(node("path", { class: line.className, d: path(x, line.values, across, up) }));
-    const title = `${line.name} ${now(line, written)}`;
-    svg.append(node("text", { class: line.className, x: LEFT + index * 190, y: 11 }, title));
+    const scale = range ?? extent(line.values);
+    if (!scale) return;
+    const [low, high] = scale;
+    const [edge, anchor] = index ? [right + 6, "start"] : [LEFT - 6, "end"];
+    for (const share of [0, 0.5, 1]) {
+      const place = { class: line.className, x: edge, y: up(share) + 4, "text-anchor": anchor };
+      svg.append(node("text", place, written(low + share * (high - low))));
+    }
+    svg.append(node("path", { class: line.className, d: path(x, line.values, across, (v) => up((v - low) / (high - low))) }));
+    const place = { class: `${line.className} name`, x: index ? right : LEFT, y: 11, "text-anchor": index ? "end" : "start" };
+    svg.append(node("text", place, `${line.name} ${now(line, written)}`));
   });
   into.replaceChildren(svg);
+}
+
+/** Least and greatest of what is known, never equal; null where nothing is. */
+function extent(values: (number | null)[]): [number, number] | null {
+  const known = values.filter((value): value is number => value !== null);
+  if (!known.length) return null;
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  return low === high ? [low - 1, high + 1] : [low, high];
 }
 
 export function short(number: number): string {

@@ -1,6 +1,6 @@
 // Clips, loaded whole before they are shown: as poses, or as video where there are none or no WebGL.
 
-import { type ClipRef, pause, type SceneView, send } from "./api";
+import { type ClipRef, pause, type SceneView, send, type ShownClip } from "./api";
 import { canPaint } from "./painter";
 import { Stage } from "./stage";
 
@@ -33,11 +33,11 @@ export function lengthOf(clip: LoadedClip): number {
 }
 
 /** Everything that showing a clip needs. Throws Refused or Unreachable. */
-export function loadClip(ref: ClipRef): Promise<LoadedClip> {
+export function loadClip(ref: ShownClip): Promise<LoadedClip> {
   return ref.draw === "poses" && canPaint() ? loadPosed(ref) : loadFilmed(ref);
 }
 
-function loadPosed(ref: ClipRef): Promise<PosedClip> {
+function loadPosed(ref: ShownClip): Promise<PosedClip> {
   const known = posed.get(ref.clip);
   posed.delete(ref.clip);
   const clip = known ?? readPosed(ref);
@@ -50,12 +50,20 @@ function loadPosed(ref: ClipRef): Promise<PosedClip> {
   return clip;
 }
 
-async function readPosed(ref: ClipRef): Promise<PosedClip> {
-  const [stage, response] = await Promise.all([loadStage(ref.scene), send("GET", `clips/${ref.clip}/poses`)]);
-  const poses = new Float32Array(await response.arrayBuffer());
+async function readPosed(ref: ShownClip): Promise<PosedClip> {
+  const [stage, bytes] = await Promise.all([loadStage(ref.scene), ref.poses ? decoded(ref.poses) : fetched(ref.clip)]);
+  const poses = new Float32Array(bytes);
   const bodies = stage.view.bodies.length;
   const followed = way(poses, bodies, stage.view.camera.follow, Math.round(STEADY_SECONDS / ref.timestep));
   return { kind: "poses", ref, stage, poses, followed };
+}
+
+async function fetched(clip: string): Promise<ArrayBuffer> {
+  return (await send("GET", `clips/${clip}/poses`)).arrayBuffer();
+}
+
+function decoded(base64: string): ArrayBuffer {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer;
 }
 
 function loadStage(scene: string): Promise<Stage> {

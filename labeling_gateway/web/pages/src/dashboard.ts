@@ -89,7 +89,7 @@ class Dashboard {
       ["Answers", count(view.used), `of ${count(view.budget)}${view.later ? `, ${count(view.later)} later opinions` : ""}`],
       ["In the queue", count(view.open), `${count(view.leased)} being looked at`],
       ["Answers a minute", view.answers_per_minute.toFixed(1), "over the last minutes"],
-      ["Agreement", percent(view.agreement), view.agreement_of ? `model and people, newest ${view.agreement_of}` : "model and people"],
+      ["Agreement", percent(view.agreement), agreement(view)],
       ["Held-out accuracy", percent(view.held_out_accuracy), "answers it was not fitted on"],
       ["Steps", steps === null ? "–" : short(steps), report ? `${short(figure("steps_per_second") ?? 0)} a second` : "not training now"],
       ["Simulated", duration(figure("simulated_seconds") ?? 0), faster === null ? "–" : `${short(Math.round(faster))} times real time`],
@@ -141,6 +141,13 @@ class Dashboard {
     say(found("notice"), `${error.message}.`);
     setTimeout(() => (found("notice").hidden = true), 10_000);
   }
+}
+
+/** Between the model and people, and among people beyond chance. */
+function agreement(view: RunView): string {
+  const newest = view.agreement_of ? `, newest ${view.agreement_of}` : "";
+  const among = view.alpha === null ? "" : `; among people α = ${view.alpha.toFixed(2)}`;
+  return `model and people${newest}${among}`;
 }
 
 async function open(): Promise<void> {

@@ -4,6 +4,7 @@ import { ask, type Answer, type Choice, logIn, type Pair, Refused, type Saved, t
 import { listen } from "./keys";
 import { Outbox } from "./outbox";
 import { count, found, say } from "./page";
+import { Patience } from "./patience";
 import { Stint } from "./rest";
 import { type Question, Supply } from "./supply";
 import { Theatre } from "./theatre";
@@ -11,6 +12,7 @@ import { explain } from "./waiting";
 
 const SHORTEST_LOOK = 300; // milliseconds; a second press of a key is no answer to clips that nobody has seen
 const TASK_EVERY = 5_000; // milliseconds between two looks at the task
+const TASK_FRESH = 30_000; // milliseconds; while there are questions, receipts tell the most of it
 const UNDOABLE = 20; // answers
 const SAID: Record<Choice, string> = {
   left: "Left is better",
@@ -19,23 +21,32 @@ const SAID: Record<Choice, string> = {
   cant_tell: "Can’t tell",
 };
 
+/** An answer that can be taken back. */
+interface Undoable {
+  query: string;
+  offset: string; // of the answer in the label log, once it is saved
+}
+
 class LabelPage {
   private readonly theatre = new Theatre();
   private readonly supply = new Supply(() => this.refresh());
   private readonly outbox: Outbox;
   private readonly stint = new Stint();
+  private readonly patience = new Patience(Object.keys(SAID).map((choice) => found(`answer-${choice}`)));
   private readonly answered = new Map<string, Question>(); // that can be shown again without asking
-  private readonly undoable: string[]; // questions, the newest last
+  private readonly undoable: Undoable[]; // the newest last
   private question: Question | null = null;
   private shownAt: number | null = null; // null until both clips are on the screen
   private undoing = false;
   private task: Task | null = null;
+  private taskAt = -TASK_FRESH; // when it was last asked for
   private said = "";
 
   constructor(private readonly session: Session) {
-    this.undoable = JSON.parse(sessionStorage.getItem(this.undoName) ?? "[]") as string[];
+    this.undoable = JSON.parse(sessionStorage.getItem(this.undoName) ?? "[]") as Undoable[];
     this.outbox = new Outbox(
       `answers of ${session.rater} in ${session.run}`,
+      () => this.supply.asking(),
       (answer, receipt) => this.saved(answer, receipt),
       (answer, reason) => this.lost(answer, reason),
       () => this.report(),
@@ -63,7 +74,7 @@ class LabelPage {
   }
 
   private get undoName(): string {
-    return `undoable of ${this.session.rater} in ${this.session.run}`;
+    return `undoable answers of ${this.session.rater} in ${this.session.run}`;
   }
 
   /** Shows what there is to be shown now. */
@@ -72,9 +83,11 @@ class LabelPage {
     if (!this.question && !this.undoing) {
       this.question = this.supply.take();
       this.shownAt = null;
+      this.patience.begin(this.task?.minimum_seconds ?? 0);
       const shown = this.question;
       this.theatre.show(shown, () => {
         this.shownAt = performance.now();
+        this.patience.begin(this.task?.minimum_seconds ?? 0);
         performance.mark("backflip:shown", { detail: shown?.pair.query });
       });
     }
@@ -95,12 +108,13 @@ class LabelPage {
   private answer(choice: Choice): void {
     const now = performance.now();
     if (!this.question || this.undoing || this.shownAt === null || now - this.shownAt < SHORTEST_LOOK) return;
+    if (!this.patience.over) return;
     performance.mark("backflip:answered");
     const { pair } = this.question;
     const seconds = Math.min((now - this.shownAt) / 1000, 86_400);
     this.answered.set(pair.query, this.question);
-    this.undoable.push(pair.query);
-    for (const old of this.undoable.splice(0, this.undoable.length - UNDOABLE)) this.answered.delete(old);
+    this.undoable.push({ query: pair.query, offset: "" });
+    for (const old of this.undoable.splice(0, this.undoable.length - UNDOABLE)) this.answered.delete(old.query);
     this.keepUndoable();
     this.supply.done(pair.query);
     this.question = null;
@@ -118,8 +132,9 @@ class LabelPage {
 
   /** Takes the newest answer back and shows its question again. */
   private async undo(): Promise<void> {
-    const query = this.undoable.at(-1);
-    if (!query || this.undoing) return;
+    const last = this.undoable.at(-1);
+    if (!last || this.undoing) return;
+    const { query } = last;
     const before = this.answered.get(query);
     if (before && this.outbox.recall(query)) {
       this.again(before);
@@ -133,7 +148,7 @@ class LabelPage {
     say(found("delivery"), "Taking your last answer back…");
     try {
       await this.outbox.emptied();
-      this.again(await this.supply.prepare(await ask<Pair>("POST", "undo", { query })));
+      this.again(await this.supply.prepare(await ask<Pair>("POST", "undo", last)));
     } catch (error) {
       if (error instanceof Refused && error.status === 404) this.forget(query);
       this.notify(`That answer stands: ${(error as Error).message}.`);
@@ -152,10 +167,14 @@ class LabelPage {
     this.said = "";
     this.refresh();
     say(found("delivery"), "Your last answer is taken back; here are its clips again.");
+    this.taskAt = -TASK_FRESH;
     void this.readTask();
   }
 
-  private saved(_: Answer, receipt: Saved): void {
+  private saved(answer: Answer, receipt: Saved): void {
+    for (const one of this.undoable) if (one.query === answer.query) one.offset = receipt.offset;
+    this.keepUndoable();
+    void (receipt.next.length ? this.supply.add(receipt.next) : this.supply.fill());
     if (this.task) {
       this.task = { ...this.task, mine: receipt.mine, used: receipt.used };
       this.showFigures(this.task);
@@ -169,7 +188,7 @@ class LabelPage {
 
   private forget(query: string): void {
     this.answered.delete(query);
-    this.undoable.splice(0, this.undoable.length, ...this.undoable.filter((one) => one !== query));
+    this.undoable.splice(0, this.undoable.length, ...this.undoable.filter((one) => one.query !== query));
     this.keepUndoable();
   }
 
@@ -196,7 +215,9 @@ class LabelPage {
   }
 
   private async readTask(): Promise<void> {
-    if (document.hidden) return;
+    const now = performance.now();
+    if (document.hidden || (this.question && now - this.taskAt < TASK_FRESH)) return;
+    this.taskAt = now;
     try {
       this.task = await ask<Task>("GET", "task");
       this.showFigures(this.task);

@@ -1,6 +1,7 @@
 // Answers on their way: sent one after the other, kept until the server says that they are on disk.
 
 import { type Answer, ask, pause, Refused, type Saved } from "./api";
+import type { Asking } from "./supply";
 
 export type Delivery = "idle" | "sending" | "waiting" | "logged-out";
 
@@ -14,10 +15,12 @@ export class Outbox {
 
   /**
    * What a reload interrupted is kept in the tab's storage, under `name`.
+   * Each answer is sent with what `asking` says, such as how many questions are to come back with its receipt.
    * `saved` hears of each answer that is on disk, `lost` of each that the server will not take, and why.
    */
   constructor(
     private readonly name: string,
+    private readonly asking: () => Asking,
     private readonly saved: (answer: Answer, receipt: Saved) => void,
     private readonly lost: (answer: Answer, reason: string) => void,
     private readonly changed: () => void,
@@ -69,7 +72,7 @@ export class Outbox {
     for (let answer = this.entries[0]; answer; answer = this.entries[0]) {
       try {
         if (this.delivery === "idle") this.turn("sending");
-        const receipt = await ask<Saved>("POST", "answers", answer);
+        const receipt = await ask<Saved>("POST", "answers", { ...answer, ...this.asking() });
         this.remove(answer);
         wait = 500;
         this.turn(this.entries.length ? "sending" : "idle");

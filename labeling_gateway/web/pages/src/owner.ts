@@ -22,6 +22,7 @@ export interface RunView {
   answers_per_minute: number;
   agreement: number | null;
   agreement_of: number;
+  alpha: number | null; // Krippendorff's
   held_out_accuracy: number | null;
   alarms: AlarmView[]; // newest first
   newest: string;
@@ -51,7 +52,7 @@ export interface LabelView {
   query: string;
   rater: string;
   choice: "left" | "right" | "equal" | "cant_tell" | "withdrawn";
-  opinion: "first" | "later";
+  opinion: "first" | "later" | "imported" | "gold" | "repeat";
   standing: boolean;
   answered_at: number;
   seconds: number;
@@ -66,6 +67,15 @@ export interface RaterView {
   last_answer_at: number | null;
   median_seconds: number | null;
   agreement: number | null;
+  gold_right: number | null;
+  golds: number;
+  self_consistency: number | null;
+  repeats: number;
+  left_share: number | null;
+  left_p: number | null; // of a share this far from one half by chance
+  paused_reason: string | null;
+  error: number | null; // estimated share of answers that name the wrong clip
+  error_deviation: number | null;
 }
 
 export interface InvitationView {

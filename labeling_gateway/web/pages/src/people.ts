@@ -4,6 +4,8 @@ import { ask, send } from "./api";
 import type { InvitationView, RaterView } from "./owner";
 import { ago, count, duration, found, made, percent } from "./page";
 
+const UNLIKELY = 0.001; // of many raters, some are beyond 0.05 by chance
+
 /** Hears of what the server refused. */
 type Failed = (error: Error) => void;
 
@@ -12,14 +14,24 @@ export async function showRaters(failed: Failed): Promise<void> {
   const rows = raters.map((rater) => {
     const withdraw = made("button", { type: "button", textContent: "Withdraw…", disabled: !rater.standing });
     withdraw.addEventListener("click", () => withdrawAll(rater, failed).catch(failed));
+    const does = made("span", {}, withdraw);
+    if (rater.paused_reason !== null) {
+      const resume = made("button", { type: "button", textContent: "Resume", title: `Paused: ${rater.paused_reason}` });
+      resume.addEventListener("click", () => goOn(rater, failed).catch(failed));
+      does.prepend(resume, " ");
+    }
     const taken = rater.withdrawn ? ` (${count(rater.withdrawn)} taken back)` : "";
     return row(
-      rater.name,
+      rater.paused_reason === null ? rater.name : `${rater.name} – paused: ${rater.paused_reason}`,
       count(rater.standing) + taken,
       percent(rater.agreement),
+      share(rater.gold_right, rater.golds),
+      share(rater.self_consistency, rater.repeats),
+      left(rater),
+      rater.error === null ? "–" : `${percent(rater.error)} ± ${percent(rater.error_deviation)}`,
       rater.median_seconds === null ? "–" : `${rater.median_seconds.toFixed(1)} s`,
       rater.last_answer_at === null ? "–" : ago(rater.last_answer_at),
-      withdraw,
+      does,
     );
   });
   found("raters").replaceChildren(...(rows.length ? rows : [row("Nobody yet.")]));
@@ -87,6 +99,24 @@ async function withdrawAll(rater: RaterView, failed: Failed): Promise<void> {
     await send("POST", `raters/${encodeURIComponent(rater.name)}/withdrawal`, {});
     await showRaters(failed);
   }
+}
+
+async function goOn(rater: RaterView, failed: Failed): Promise<void> {
+  await send("PUT", `raters/${encodeURIComponent(rater.name)}/paused`, { paused: false });
+  await showRaters(failed);
+}
+
+/** A share, and of how many. */
+function share(of: number | null, count: number): string {
+  return of === null ? "–" : `${percent(of)} of ${count}`;
+}
+
+/** How often the left clip is named; marked where chance would hardly do that. */
+function left(rater: RaterView): HTMLElement {
+  const biased = rater.left_p !== null && rater.left_p < UNLIKELY;
+  const cell = made("span", { textContent: percent(rater.left_share), className: biased ? "trouble" : "" });
+  if (rater.left_p !== null) cell.title = `p = ${rater.left_p.toPrecision(2)} (two-sided binomial test against one half)`;
+  return cell;
 }
 
 async function revokeOne(invitation: InvitationView, failed: Failed): Promise<void> {

@@ -1,7 +1,8 @@
-// Questions that this page holds: leased ahead with everything they show, kept by a heartbeat, given back at the end.
+// Questions that this page holds: leased ahead with everything they show, renewed while held, given back at the end.
 
 import { ask, type Pair, Refused, send, Unreachable } from "./api";
 import { lengthOf, loadClip, type LoadedClip } from "./clips";
+import { canPaint } from "./painter";
 
 export interface Question {
   pair: Pair;
@@ -10,37 +11,50 @@ export interface Question {
   length: number; // seconds of the longer clip
 }
 
-const AHEAD = 3; // questions besides the one that is shown; the server lets a rater hold five
-const HEARTBEAT = 10_000; // milliseconds; leases last a minute
-const LOOK_AGAIN = 2_000; // where there were no questions
+/** What an answer asks for besides being kept. */
+export interface Asking {
+  next: number;
+  poses: boolean;
+}
+
+interface Held {
+  pair: Pair;
+  touched: number; // milliseconds; when it was leased or renewed
+}
+
+const HELD = 4; // questions: the shown one and three ahead; the server lets a rater hold five
+const LOOK = 3_000; // milliseconds between two looks at what is held and whether that is enough
+const RENEW_AFTER = 18_000; // leases last a minute, but one untouched for 25 seconds may be given to others
 
 export class Supply {
   trouble: Error | null = null; // why the newest attempt failed
   empty = false; // the newest attempt found no question
   private ready: Question[] = [];
-  private held = new Map<string, Pair>(); // by query; the shown one and those being loaded too
+  private held = new Map<string, Held>(); // by query; the shown one and those being loaded too
   private filling = false;
 
   /** `changed` is called when there are more questions, or none to be had. */
   constructor(private readonly changed: () => void) {
-    setInterval(() => void this.fill(), LOOK_AGAIN);
-    setInterval(() => void this.renew(), HEARTBEAT);
-    document.addEventListener("visibilitychange", () => void this.renew());
+    setInterval(() => void this.keepUp(), LOOK);
+    document.addEventListener("visibilitychange", () => void this.keepUp());
     window.addEventListener("online", () => void this.fill());
     window.addEventListener("pagehide", () => this.giveBack());
   }
 
   /** The next question, if one is ready; it is held until `done` with it. */
   take(): Question | null {
-    const next = this.ready.shift() ?? null;
-    if (next) void this.fill();
-    return next;
+    return this.ready.shift() ?? null;
+  }
+
+  /** For an answer: it brings back as many questions as are missing. */
+  asking(): Asking {
+    return { next: Math.max(0, HELD - this.held.size), poses: canPaint() };
   }
 
   /** Puts a question first, to be asked again. */
   putFirst(question: Question): void {
     this.ready.unshift(question);
-    this.held.set(question.pair.query, question.pair);
+    this.hold(question.pair);
   }
 
   /** It was answered: the heartbeat lets go of it. */
@@ -55,7 +69,7 @@ export class Supply {
 
   /** Loads what a pair shows, and holds it. Throws Refused, Unreachable, Error. */
   async prepare(pair: Pair): Promise<Question> {
-    this.held.set(pair.query, pair);
+    this.hold(pair);
     try {
       const [left, right] = await Promise.all([loadClip(pair.left), loadClip(pair.right)]);
       return { pair, left, right, length: Math.max(lengthOf(left), lengthOf(right)) };
@@ -65,18 +79,13 @@ export class Supply {
     }
   }
 
-  /** Fetches ahead, where there is room. */
-  async fill(): Promise<void> {
-    const wanted = AHEAD - this.ready.length;
-    if (this.filling || wanted <= 0 || document.hidden) return;
-    this.filling = true;
+  /** Takes in questions that were leased: in their order, those behind are loaded meanwhile. */
+  async add(pairs: Pair[]): Promise<void> {
+    this.empty = !pairs.length;
+    this.trouble = null;
+    const loading = pairs.map((pair) => this.prepare(pair));
+    for (const one of loading) one.catch(() => undefined);
     try {
-      const { pairs } = await ask<{ pairs: Pair[] }>("POST", "leases", { count: wanted });
-      this.empty = !pairs.length;
-      this.trouble = null;
-      // In their order; those behind are loaded meanwhile.
-      const loading = pairs.map((pair) => this.prepare(pair));
-      for (const one of loading) one.catch(() => undefined);
       for (const one of loading) {
         const question = await one;
         if (this.holds(question.pair.query)) this.ready.push(question);
@@ -84,25 +93,45 @@ export class Supply {
       }
     } catch (error) {
       this.trouble = error as Error;
+    }
+    this.changed();
+  }
+
+  /** Fetches ahead what no answer has brought: at first, and where there were too few. */
+  async fill(): Promise<void> {
+    const { next: count, poses } = this.asking();
+    if (this.filling || !count || document.hidden) return;
+    this.filling = true;
+    try {
+      await this.add((await ask<{ pairs: Pair[] }>("POST", "leases", { count, poses })).pairs);
+    } catch (error) {
+      this.trouble = error as Error;
+      this.changed();
     } finally {
       this.filling = false;
-      this.changed();
     }
   }
 
-  /** Keeps what is held while somebody looks, and drops what ended meanwhile. */
-  private async renew(): Promise<void> {
+  /** Keeps what is held while somebody looks, drops what ended meanwhile, and fetches what is missing. */
+  private async keepUp(): Promise<void> {
     if (document.hidden) return;
-    for (const pair of [...this.held.values()]) {
+    const old = performance.now() - RENEW_AFTER;
+    for (const held of [...this.held.values()].filter((one) => one.touched < old)) {
+      const { pair } = held;
+      held.touched = performance.now();
       try {
         await send("POST", `leases/${pair.query}/renew`, { fence: pair.fence });
       } catch (error) {
         if (error instanceof Unreachable || (error instanceof Refused && error.passing)) return;
-        if (this.held.get(pair.query)?.fence === pair.fence) this.done(pair.query);
+        if (this.held.get(pair.query)?.pair.fence === pair.fence) this.done(pair.query);
         this.changed();
       }
     }
     void this.fill();
+  }
+
+  private hold(pair: Pair): void {
+    this.held.set(pair.query, { pair, touched: performance.now() });
   }
 
   private release(pair: Pair): void {
@@ -111,6 +140,6 @@ export class Supply {
   }
 
   private giveBack(): void {
-    for (const pair of [...this.held.values()]) this.release(pair);
+    for (const { pair } of [...this.held.values()]) this.release(pair);
   }
 }

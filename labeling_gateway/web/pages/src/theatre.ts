@@ -19,7 +19,7 @@ export class Theatre {
   constructor() {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.play(false);
     SPEEDS.forEach((speed, index) => {
-      this.speeds.append(made("option", { value: String(index), textContent: `${named(speed)}× (${index + 1})` }));
+      this.speeds.append(made("option", { value: String(index), textContent: `${named(speed)}×`, title: `key ${index + 1}` }));
     });
     this.speed(4);
     this.speeds.addEventListener("change", () => {
@@ -37,6 +37,7 @@ export class Theatre {
   show(question: Question | null, shown?: () => void): void {
     this.question = question;
     this.shown = shown ?? null;
+    if (question) document.body.classList.toggle("filmed", question.left.kind === "video");
     this.panes[0].show(question?.left ?? null);
     this.panes[1].show(question?.right ?? null);
     if (question) this.clock.restart(question.length);
