@@ -15,8 +15,9 @@ from labeling_gateway.alarms import SIGNS, Figures, changes
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import GatewayConfig, LabelsConfig
 from labeling_gateway.embedded import EmbeddedStore
+from labeling_gateway.evidence import Claim
 from labeling_gateway.service import Gateway
-from tests.labeling_gateway.samples import ask, clip
+from tests.labeling_gateway.samples import ask, clip, lease
 
 LABELS = LabelsConfig(budget=200, upfront=0.1, check_share=0.4)
 QUIET = Figures()
@@ -150,6 +151,32 @@ def test_alarm_questions_go_before_those_that_wait(client: GatewayClient) -> Non
     while (held := client.lease("ann", 60)) is not None:
         order.append(held.query.id)
     assert order == [urgent.id, *(query.id for query in waiting)]
+
+
+def test_a_further_opinion_on_an_alarm_goes_first_too(client: GatewayClient) -> None:
+    waiting = ask(client, 2)
+    (urgent,) = ask(client, 1, opinions=2, chosen_by=ALARM)
+    for rater in ("ann", "ben"):
+        held = lease(client, rater)
+        assert held.query.id == urgent.id
+        client.answer(held, rater, Choice.A, 1.0)
+    assert lease(client, "ann").query.id == waiting[0].id
+
+
+@pytest.mark.parametrize(("first", "raised"), [(Choice.A, []), (Choice.B, ["contradicted"])])
+def test_first_opinions_are_what_a_model_is_held_against(
+    client: GatewayClient, first: Choice, raised: list[str]
+) -> None:
+    queries = ask(client, 8, opinions=2)
+    client.note_claims({query.id: Claim(0.9, unanimous=True) for query in queries})
+    second = Choice.B if first is Choice.A else Choice.A
+    for rater, choice in (("ann", first), ("ben", second)):
+        for _ in queries:
+            client.answer(lease(client, rater), rater, choice, 1.0)
+    run = Fooled(client)
+    run.offer(60)
+    run.gateway.step()
+    assert [alarm.sign for alarm in client.alarms()] == raised
 
 
 def test_an_honest_run_is_silent(client: GatewayClient) -> None:
