@@ -47,7 +47,7 @@ PRESETS: dict[str, Preset] = {
             engine="mujoco",
             task="arm-grasp",
             steps=400_000,
-            actors=ActorsConfig(candidates=16),
+            actors=ActorsConfig(candidates=32),
             labels=LabelsConfig(budget=600, clip_steps=25, check_share=0.25, ask_decay=2.0),
         ),
     ),

@@ -28,7 +28,7 @@ def alarms(store: RunStore) -> list[Alarm]:
 
 def note_claims(store: RunStore, claims: dict[str, Claim]) -> None:
     commands: list[Command] = [
-        ("HSET", store.keys.claims, query, canonical_json([claim.chance, claim.unanimous]))
+        ("HSET", store.keys.claims, query, canonical_json([claim.chance, claim.unanimous, claim.doubted]))
         for query, claim in claims.items()
     ]
     store.session.run(*commands)

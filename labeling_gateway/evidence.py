@@ -28,6 +28,7 @@ class Claim:
 
     chance: float  # mean over members of P(a is better)
     unanimous: bool  # every member said the same of the two is better
+    doubted: bool = False  # chosen because the members disagree, where a sound model errs often, however sure
 
     @property
     def confidence(self) -> float:
@@ -36,7 +37,7 @@ class Claim:
 
     @property
     def sure(self) -> bool:
-        return self.unanimous and self.confidence >= SURE
+        return self.unanimous and self.confidence >= SURE and not self.doubted
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,8 @@ class Gateway:
         said: dict[str, Claim] = {}
         if sums is not None and picks:
             pairs = np.array([(one.a, one.b) for one in picks])
-            said = {query.id: claim for query, claim in zip(queries, claims(sums, pairs), strict=True)}
+            for query, claim in zip(queries, claims(sums, pairs), strict=True):
+                said[query.id] = replace(claim, doubted=query.chosen_by == "disagreement")
         self._watch.asking(said, [considered[clip] for one in picks for clip in (one.a, one.b)])
         return queries, clips
 

@@ -17,7 +17,7 @@ _MJCF = """
 <mujoco model="gantry">
   <option timestep="0.01" gravity="0 0 0"/>
   <default>
-    <joint type="slide" damping="40"/>
+    <joint type="slide" damping="160"/>
     <geom contype="0" conaffinity="0" rgba="0.55 0.6 0.66 1"/>
     <motor ctrlrange="-1 1" gear="20"/>
   </default>

@@ -185,6 +185,8 @@ def test_an_honest_run_is_silent(client: GatewayClient) -> None:
         run.go_on(float(share), agree=True)
     assert client.alarms() == []
     assert Counter(query.chosen_by for query in client.asked())["check"] > 10
+    doubted = {name for name, claim in client.claims().items() if claim.doubted}
+    assert doubted == {query.id for query in client.asked() if query.chosen_by == "disagreement"} != set()
 
 
 def test_what_was_looked_at_is_not_scored_again(client: GatewayClient) -> None:

@@ -38,6 +38,8 @@ def test_only_answers_against_a_sure_model_contradict_it() -> None:
     assert contradiction([RIGHT] * 50) == 0
     assert contradiction([Outcome(UNSURE, a_is_better=False)] * 50) == 0
     assert contradiction([Outcome(Claim(0.9, unanimous=False), a_is_better=False)] * 50) == 0
+    doubted = Claim(0.9, unanimous=True, doubted=True)
+    assert contradiction([Outcome(doubted, a_is_better=False)] * 50) == 0, "it was chosen because it may be wrong"
     assert contradiction([RIGHT] * 50 + [WRONG] * 3) == pytest.approx(3 * STEP), "what was right long ago is no excuse"
 
 
