@@ -151,7 +151,7 @@ class DistributedSystem:
             address=address,
             directory=str(folder.reward_model),
             seed=config.seed,
-            observation_size=spaces.observation_size,
+            observation=spaces.observation,
             action_size=spaces.action.size,
             reward=reward_config(config),
         )

@@ -10,7 +10,7 @@ from actors.clips import cut_clips
 from actors.sampler import Track
 from contracts.clip import Clip
 from contracts.rollout import Rollout
-from contracts.spaces import ActionSpace, Spaces
+from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 
 
 def slab(
@@ -39,7 +39,7 @@ def slab(
 
 
 def cut(rollout: Rollout, track: Track, length: int, count: int, seed: int = 0, kind: str = "continuous") -> list[Clip]:
-    spaces = Spaces(2, ActionSpace("discrete" if kind == "discrete" else "continuous", 2))
+    spaces = Spaces(ObservationSpace((2,)), ActionSpace("discrete" if kind == "discrete" else "continuous", 2))
     random = np.random.default_rng(seed)
     return cut_clips(rollout, track, spaces, "scene", length=length, count=count, random=random)
 

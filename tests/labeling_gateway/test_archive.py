@@ -19,7 +19,7 @@ from labeling_gateway.replay import replay, standing
 from tests.labeling_gateway.samples import STEPS, ask
 
 SCENE = Scene(task="hopper", track="observation", timestep=0.02, question="Which is better?")
-SHAPE = Shape(steps=STEPS, observation=4, action=2)
+SHAPE = Shape(steps=STEPS, observation=(4,), action=2)
 
 
 def answered(client: GatewayClient, count: int) -> None:
