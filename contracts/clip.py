@@ -50,8 +50,11 @@ class Scene:
     camera: Camera = Camera()
 
     def to_bytes(self) -> bytes:
-        schema = SCHEMA if self.track == "frames" else _WITHOUT_FRAMES
-        return canonical_json({"kind": "scene", "schema": schema} | asdict(self))
+        return canonical_json({"kind": "scene", "schema": self._schema} | asdict(self))
+
+    @property
+    def _schema(self) -> int:
+        return SCHEMA if self.track == "frames" else _WITHOUT_FRAMES
 
     @staticmethod
     def from_bytes(data: bytes) -> Scene:
@@ -60,7 +63,7 @@ class Scene:
         require_schema(fields, "scene", *READABLE)
         with reading("scene"):
             camera = fields["camera"]
-            return Scene(
+            scene = Scene(
                 task=fields["task"],
                 track=fields["track"],
                 timestep=fields["timestep"],
@@ -68,6 +71,8 @@ class Scene:
                 mjcf=fields["mjcf"],
                 camera=Camera(**camera | {"lookat": tuple(camera["lookat"])}),
             )
+        require_schema(fields, "scene", scene._schema)
+        return scene
 
     @property
     def hash(self) -> str:

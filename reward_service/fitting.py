@@ -75,7 +75,7 @@ def fit(
         raise ValueError("there is no usable answer to fit a reward model to")
     mean, deviation = data.statistics()
     input_mean = torch.from_numpy(mean.astype(np.float32))
-    input_scale = torch.from_numpy((1 / np.maximum(deviation, _LEAST_DEVIATION)).astype(np.float32))
+    input_scale = torch.as_tensor(1 / np.maximum(deviation, _LEAST_DEVIATION), dtype=torch.float32)
     if previous is None:
         start, steps = _initial(data, config, seed), config.first_fit_steps
     else:

@@ -41,7 +41,7 @@ def specs(count: int, task: str = "hopper-backflip") -> list[WorkerSpec]:
 
 @pytest.fixture(scope="module", autouse=True)
 def own_ray() -> Iterator[None]:
-    _start_ray()
+    _start_ray(slabs=0)
     yield
     ray.shutdown()
 
