@@ -54,7 +54,7 @@ class Ensemble:
             float32 [B, K].
         """
         if observation.ndim > 2:
-            return self._score(len(observation), lambda rows: observation[rows], _FRAMES_CHUNK, each)
+            return self._score(len(observation), lambda rows: observation[rows].astype(np.float32), _FRAMES_CHUNK, each)
 
         def together(rows: slice) -> np.ndarray:
             return np.concatenate([observation[rows], action[rows]], axis=1)
@@ -63,7 +63,8 @@ class Ensemble:
 
     def score_inputs(self, inputs: np.ndarray) -> np.ndarray:
         """As `score`, of observation and action that lie side by side already, or of frames: [B, K]."""
-        return self._score(len(inputs), lambda rows: inputs[rows], _FRAMES_CHUNK if inputs.ndim > 2 else _CHUNK, map)
+        chunk = _FRAMES_CHUNK if inputs.ndim > 2 else _CHUNK
+        return self._score(len(inputs), lambda rows: inputs[rows].astype(np.float32, copy=False), chunk, map)
 
     def _score(
         self, count: int, inputs: Callable[[slice], np.ndarray], chunk: int, each: Callable[..., Iterable[Any]]
