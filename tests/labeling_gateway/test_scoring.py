@@ -81,4 +81,5 @@ def test_a_policy_that_does_one_thing_is_seen_to_do_so_in_frames() -> None:
     judged = _inputs([played(number, 7 * number) for number in range(10)])
     same = _inputs([played(number, 14) for number in range(10)])
     assert judged.shape == (10, 3, 144 + 2)
-    assert variety(same, judged) < 0.3 < 0.7 < variety(judged[::2], judged[1::2])
+    assert variety(same, judged) < 0.3
+    assert variety(judged[::2], judged[1::2]) > 0.7
