@@ -132,12 +132,12 @@ def test_clips_of_another_width_or_length_are_refused_naming_both(
     answered(client, 3)
     file = tmp_path / "labels.parquet"
     export_labels(client, file)
-    for wanted in (replace(SHAPE, observation=11), replace(SHAPE, action=3), replace(SHAPE, steps=50)):
+    for wanted in (replace(SHAPE, observation=(11,)), replace(SHAPE, action=3), replace(SHAPE, steps=50)):
         with pytest.raises(ValueError) as raised:
             import_labels(other, file, wanted)
         words = str(raised.value)
         assert f"clips of {STEPS} steps with 4 observations and 2 actions" in words
-        assert f"{wanted.steps} steps with {wanted.observation} observations and {wanted.action} actions" in words
+        assert f"{wanted.steps} steps with {wanted.observation[0]} observations and {wanted.action} actions" in words
     assert other.counts().labels == 0
 
 
