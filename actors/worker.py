@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from actors.clips import cut_clips
+from actors.clips import cut_clips, cut_shots, plan_shots
 from actors.config import ActorsConfig
-from actors.sampler import Sampler, Track
+from actors.sampler import Sampler, Shot, Track
 from actors.simulators.registry import make_simulator
 from contracts.clip import Clip
 from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
-from learner.policy import PolicySnapshot, PolicySpec
+from learner.policy import Encoder, PolicySnapshot, PolicySpec
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int]]
-"""(observation [B, D], encoded action [B, A]) to (reward [B], reward version)."""
+"""(observation [B, ...], encoded action [B, A]) to (reward [B], reward version)."""
 
 Offer = Callable[[list[Clip]], None]
 
@@ -37,6 +37,7 @@ class WorkerSpec:
     hidden: tuple[int, ...]
     clip_steps: int
     seed: int
+    encoder: Encoder = "nature"
     number: int = 0
     log_file: Path | None = None  # of an actor that is a process of its own
 
@@ -64,7 +65,7 @@ class Worker:
         self.sampler = Sampler(
             simulators,
             config.slab_steps,
-            PolicySpec(self.spaces, spec.hidden),
+            PolicySpec(self.spaces, spec.hidden, spec.encoder),
             spec.seed,
             noise_correlation=config.noise_correlation,
             actor=spec.number,
@@ -73,29 +74,45 @@ class Worker:
         self._offer = offer
         self._true_scale = RunningScale()
         self._random = np.random.default_rng(spec.seed)
+        self._reward_version = UNFITTED  # of the newest slab
 
     def slab(self, snapshot: PolicySnapshot) -> Rollout:
         """Sample one slab by this version, score it, and offer some clips of it."""
         self.sampler.load(snapshot)
-        rollout, track = self.sampler.sample()
+        rollout, track = self.sampler.sample(self._shots())
         self._fill_reward(rollout, track)
         self.sampler.count_episodes(rollout, track)
+        self._reward_version = rollout.reward_version
         if self._offer is not None and self.spec.actors.candidates:
-            # Before the first fit every slab is from the same policy, and people wait for questions:
-            # each world gives a clip. Afterwards the newest behaviour matters, and a few are enough.
-            count = self.sampler.worlds if rollout.reward_version == UNFITTED else self.spec.actors.candidates
-            self._offer(
-                cut_clips(
-                    rollout,
-                    track,
-                    self.spaces,
-                    self.scene.hash,
-                    length=self.spec.clip_steps,
-                    count=count,
-                    random=self._random,
-                )
-            )
+            self._offer(self._candidates(rollout, track))
         return rollout
+
+    def _count(self) -> int:
+        """How many clips a slab gives.
+
+        Before the first fit every slab is from the same policy, and people wait for questions: each world gives
+        a clip. Afterwards the newest behaviour matters, and a few are enough.
+        """
+        return self.sampler.worlds if self._reward_version == UNFITTED else self.spec.actors.candidates
+
+    def _shots(self) -> list[Shot]:
+        if self._offer is None or self.scene.track != "frames" or not self.spec.actors.candidates:
+            return []
+        sampler, length = self.sampler, self.spec.clip_steps
+        return plan_shots(sampler.worlds, sampler.steps, length, self._count(), self._random)
+
+    def _candidates(self, rollout: Rollout, track: Track) -> list[Clip]:
+        if self.scene.track == "frames":
+            return cut_shots(rollout, track, self.spaces, self.scene.hash, timestep=self.scene.timestep)
+        return cut_clips(
+            rollout,
+            track,
+            self.spaces,
+            self.scene.hash,
+            length=self.spec.clip_steps,
+            count=self._count(),
+            random=self._random,
+        )
 
     def close(self) -> None:
         self.sampler.close()
@@ -106,7 +123,7 @@ class Worker:
             rollout.reward_version = TRUE_REWARD
             return
         # The transitions of a slab in one call, not one world or step at a time.
-        observation = rollout.observation.reshape(-1, self.spaces.observation_size)
+        observation = rollout.observation.reshape(-1, *self.spaces.observation.shape)
         action = self.spaces.action.encode(rollout.action).reshape(-1, self.spaces.action.size)
         reward, rollout.reward_version = self._score(observation, action)
         rollout.reward[:] = reward.reshape(rollout.reward.shape)

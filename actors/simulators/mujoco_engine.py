@@ -8,7 +8,7 @@ from mujoco.batch import Batch, SimulationError
 
 from actors.simulators.protocol import FaultWatch, Transition
 from actors.tasks.task import State, Task
-from contracts.spaces import ActionSpace, Spaces
+from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 
 _LARGEST = 1e6  # no state of a sound simulation comes near; it is caught before it spreads
 
@@ -43,7 +43,7 @@ class MujocoSimulator:
         self._odometer_start = np.zeros(worlds)
         self._faults = FaultWatch(task.name)
         observation = task.observe(np, State(self._qpos, self._qvel))
-        self.spaces = Spaces(observation.shape[-1], ActionSpace("continuous", model.nu))
+        self.spaces = Spaces(ObservationSpace(observation.shape[-1:]), ActionSpace("continuous", model.nu))
 
     def reset(self) -> np.ndarray:
         self._restart(np.arange(self.worlds))
