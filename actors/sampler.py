@@ -143,11 +143,9 @@ class Sampler:
         # Fresh arrays: a slab is handed over by reference, in one process even to the learner.
         shape = (self.steps, self.worlds)
         spaces = self.policy.spec.spaces
-        continuous = spaces.action.kind == "continuous"
-        action_shape = (*shape, spaces.action.size) if continuous else shape
         rollout = Rollout(
             observation=np.empty((*shape, spaces.observation_size), np.float32),
-            action=np.empty(action_shape, np.float32 if continuous else np.int64),
+            action=np.empty((*shape, *spaces.action.shape), spaces.action.dtype),
             log_prob=np.empty(shape, np.float32),
             reward=np.zeros(shape, np.float32),
             terminated=np.empty(shape, bool),

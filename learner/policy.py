@@ -44,7 +44,8 @@ class Policy(nn.Module):
     """Two tanh networks, one for the action distribution and one for the value.
 
     Continuous actions are Gaussian with a deviation that doesn't depend on the observation,
-    clipped to [-1, 1] only by the simulator; discrete ones are categorical.
+    clipped to [-1, 1] only by the simulator; discrete ones are categorical, and where there are several
+    choices to make, each is made by itself.
     """
 
     mean: Tensor
@@ -56,6 +57,7 @@ class Policy(nn.Module):
         self.spec = spec
         size, action = spec.spaces.observation_size, spec.spaces.action
         self.continuous = action.kind == "continuous"
+        self._choices = action.choices or (action.size,)
         self.actor = _mlp((size, *spec.hidden, action.size), last_gain=0.01)
         self.critic = _mlp((size, *spec.hidden, 1), last_gain=0.1)
         self.log_std = nn.Parameter(torch.zeros(action.size), requires_grad=self.continuous)
@@ -71,7 +73,7 @@ class Policy(nn.Module):
     def act(
         self, observation: Tensor, generator: torch.Generator, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Sample actions for raw observations [N, D]: actions ([N, A], or int64 [N]), log-probabilities [N].
+        """Sample actions for raw observations [N, D]: actions ([N, A], or int64 [N] or [N, K]), log-probabilities [N].
 
         Args:
             noise: standard normal [N, A] for continuous actions, see `ActionNoise`; drawn afresh if left out.
@@ -81,15 +83,17 @@ class Policy(nn.Module):
             if noise is None:
                 noise = torch.randn(output.shape, generator=generator)
             return output + self.log_std.exp() * noise, _gaussian_log_prob(noise, self.log_std)
-        log_probs = log_softmax(output, -1)
-        action = torch.multinomial(log_probs.exp(), 1, generator=generator)
-        return action.squeeze(-1), log_probs.gather(-1, action).squeeze(-1)
+        log_probs = self._log_probs(output)
+        action = torch.cat([torch.multinomial(choice.exp(), 1, generator=generator) for choice in log_probs], -1)
+        return self._native(action), _log_prob_of(action, log_probs)
 
     @torch.inference_mode()
     def mode(self, observation: Tensor) -> Tensor:
         """The most likely actions for raw observations [N, D]."""
         output = self.actor(self.normalise(observation))
-        return output if self.continuous else output.argmax(-1)
+        if self.continuous:
+            return output
+        return self._native(torch.stack([choice.argmax(-1) for choice in output.split(self._choices, -1)], -1))
 
     def evaluate(self, normalised: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probability of the actions, entropy and value for normalised observations: [B], [B], [B]."""
@@ -99,9 +103,9 @@ class Policy(nn.Module):
             log_prob = _gaussian_log_prob((action - output) * (-self.log_std).exp(), self.log_std)
             entropy = (self.log_std.sum() + 0.5 * len(self.log_std) * (1 + math.log(2 * math.pi))).expand_as(value)
             return log_prob, entropy, value
-        log_probs = log_softmax(output, -1)
-        entropy = -(log_probs.exp() * log_probs).sum(-1)
-        return log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1), entropy, value
+        log_probs = self._log_probs(output)
+        entropy = torch.stack([-(choice.exp() * choice).sum(-1) for choice in log_probs]).sum(0)
+        return _log_prob_of(action.view(len(action), -1), log_probs), entropy, value
 
     def value(self, normalised: Tensor) -> Tensor:
         """The value of normalised observations [..., D]: [...]."""
@@ -133,6 +137,14 @@ class Policy(nn.Module):
         parts = torch.as_tensor(snapshot.flat.copy()).split([tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
+
+    def _log_probs(self, output: Tensor) -> list[Tensor]:
+        """Of each choice that an action is made of, [N, choices]."""
+        return [log_softmax(choice, -1) for choice in output.split(self._choices, -1)]
+
+    def _native(self, action: Tensor) -> Tensor:
+        """[N, K] as the action space has it: [N] where there is but one choice to make."""
+        return action.squeeze(-1) if self.spec.spaces.action.kind == "discrete" else action
 
     def _tensors(self) -> list[Tensor]:
         return [*self.parameters(), *self.buffers()]
@@ -186,6 +198,12 @@ class _Tanh(nn.Module):
 def _gaussian_log_prob(standardised: Tensor, log_std: Tensor) -> Tensor:
     per_control = -0.5 * standardised.square() - log_std - 0.5 * math.log(2 * math.pi)
     return per_control.sum(-1)
+
+
+def _log_prob_of(action: Tensor, log_probs: list[Tensor]) -> Tensor:
+    """Of actions [N, K], whose choices are independent: [N]."""
+    chosen = [choice.gather(-1, action[:, k : k + 1]) for k, choice in enumerate(log_probs)]
+    return torch.cat(chosen, -1).sum(-1)
 
 
 def _mlp(sizes: tuple[int, ...], last_gain: float) -> nn.Sequential:

@@ -76,7 +76,7 @@ class Batch:
     """Valid transitions of several slabs, flat: everything that a minibatch needs."""
 
     observation: Tensor  # [B, D], normalised
-    action: Tensor  # [B, A] or int64 [B]
+    action: Tensor  # [B, A], or int64 [B] or [B, K]
     log_prob: Tensor  # [B], of the policy before the update
     advantage: Tensor  # [B]
     value_target: Tensor  # [B]
