@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import gymnasium
-import mujoco
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actors.simulators.envpool_tasks import About, about
+from actors.simulators.gymnasium_physics import camera_on, edited_by, physics_of, require_physics
 from actors.simulators.gymnasium_worlds import World, find, make
 from actors.simulators.protocol import FaultWatch, Transition
-from actors.simulators.saved_model import camera_on, saved
+from actors.simulators.saved_model import SavedModel, save
 from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
 from contracts.clip import Scene
 from contracts.spaces import Spaces
@@ -55,14 +55,13 @@ class GymnasiumSimulator:
             for number, env in enumerate(made)
         ]
         self._worlds = fenced
-        self._physics = [data for world in fenced if (data := _physics(world)) is not None]
         self._vector = SyncVectorEnv(
             [lambda world=world: world for world in fenced], autoreset_mode=AutoresetMode.SAME_STEP
         )
         self._faults = FaultWatch(task)
         self._about = _about(task, first)
         self.odometer_name = self._about.odometer_name
-        self.scene = _scene(task, self._about, first)
+        self.scene, self._saved = _scene(task, self._about, World(first, f"{task}: world 0", flatten, 1))
         self.control_timestep = self.scene.timestep
         self._observation = np.zeros((worlds, flatten.size), np.float32)
         self._length = np.zeros(worlds, np.int64)  # of the episode that each world is in
@@ -98,9 +97,10 @@ class GymnasiumSimulator:
         )
 
     def state(self) -> np.ndarray:
-        if not self._physics:
+        if self._saved is None:
             return self._observation.copy()
-        return np.stack([np.concatenate((data.qpos, data.qvel), dtype=np.float32) for data in self._physics])
+        # Asked for anew at every step: some environments make new data at a reset.
+        return np.stack([self._saved.state(*require_physics(world)) for world in self._worlds])
 
     def measure(self, state: np.ndarray) -> dict[str, float]:
         """Nothing beyond an episode's length and score, which evaluation counts for every task."""
@@ -110,17 +110,10 @@ class GymnasiumSimulator:
         self._vector.close()
 
 
-def _physics(env: gymnasium.Env) -> mujoco.MjData | None:
-    """The MuJoCo state that gymnasium's own, gymnasium-robotics' and MetaWorld's environments have in common."""
-    bare = env.unwrapped
-    model, data = getattr(bare, "model", None), getattr(bare, "data", None)
-    return data if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData) else None
-
-
 def _about(task: str, env: gymnasium.Env) -> About:
     """What is known of the family; of a user's own environment, what its ``metadata`` says of question and pace."""
     known = about(task) if ":" not in task else About()
-    step = getattr(env.unwrapped, "dt", None) if _physics(env) is not None else None
+    step = getattr(env.unwrapped, "dt", None) if physics_of(env) is not None else None
     if isinstance(step, float) and step > 0:
         known = replace(known, timestep=step)
     elif known.timestep == About.timestep and (rate := env.metadata.get("render_fps")):
@@ -128,15 +121,18 @@ def _about(task: str, env: gymnasium.Env) -> About:
     return replace(known, question=env.metadata.get("question", known.question))
 
 
-def _scene(task: str, known: About, env: gymnasium.Env) -> Scene:
-    data = _physics(env)
-    if data is None:
-        return Scene(task=task, track="observation", timestep=known.timestep, question=known.question)
+def _scene(task: str, known: About, world: World) -> tuple[Scene, SavedModel | None]:
+    """What draws its clips, and the model that this is made of where it has one."""
+    if physics_of(world) is None:
+        return Scene(task=task, track="observation", timestep=known.timestep, question=known.question), None
+    edited = edited_by(world)
+    model, _ = require_physics(world)
+    saved = save(model, edited)
     return Scene(
         task=task,
         track="mujoco",
         timestep=known.timestep,
         question=known.question,
-        mjcf=saved(data.model),
-        camera=camera_on(data.model),
-    )
+        mjcf=saved.mjcf,
+        camera=camera_on(model),
+    ), saved

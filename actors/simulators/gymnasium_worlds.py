@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import logging
 import os
 import sys
 import warnings
@@ -12,12 +13,15 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium
+import mujoco
 import numpy as np
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.wrappers import TimeLimit
 
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, SimulationFault, UnknownTask
 from actors.simulators.spaces import Flattening
+
+log = logging.getLogger("backflip.actors")
 
 Maker = Callable[[], gymnasium.Env]
 
@@ -47,6 +51,7 @@ def find(task: str) -> Maker:
 
 def make(task: str, maker: Maker) -> tuple[gymnasium.Env, int]:
     """A new environment and its time limit in steps. Raises ValueError where it cannot be made, saying why."""
+    mujoco.set_mju_user_warning(log.debug)  # else it writes them to standard error and to a file, once a world
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on versions and precision

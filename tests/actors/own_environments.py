@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium
+import mujoco
 import numpy as np
 from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
@@ -68,6 +69,51 @@ class NoStart(Counter):
 class NotMade(Counter):
     def __init__(self) -> None:
         raise OSError("no robot found")
+
+
+_TABLE = """
+<mujoco>
+  <option timestep="0.01"/>
+  <worldbody>
+    <body name="shelf" pos="1 0 0"><geom type="box" size=".2 .2 .1"/>
+      <body name="drawer"><joint type="slide" axis="1 0 0"/><geom type="box" size=".1 .1 .05" mass="1"/></body></body>
+    <body name="hand" mocap="true"><geom type="sphere" size=".05" contype="0" conaffinity="0"/></body>
+    <body name="ball" pos="0 0 2"><freejoint/><geom type="sphere" size=".05" mass="1"/>
+      <geom type="sphere" size=".2" rgba="1 0 0 0" mass="0"/><geom type="sphere" size=".3" group="4" mass="0"/></body>
+    <site name="goal" size=".1" rgba="0 1 0 .5"/>
+    <site name="secret" size=".1" group="4"/>
+  </worldbody>
+</mujoco>
+"""
+
+
+class Table(gymnasium.Env):
+    """MuJoCo, and a shelf, a goal and a hand that are moved by hand."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (8,))
+    action_space = spaces.Box(-1.0, 1.0, (3,))
+    dt = 0.05
+
+    def __init__(self) -> None:
+        self.model = mujoco.MjModel.from_xml_string(_TABLE)
+        self.data = mujoco.MjData(self.model)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        mujoco.mj_resetData(self.model, self.data)
+        shelf = self.model.body("shelf")
+        shelf.pos[:] = self.np_random.uniform(-1, 1, 3)
+        angle = self.np_random.uniform(0, 3)
+        shelf.quat[:] = np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)
+        for name in ("goal", "secret"):
+            self.model.site(name).pos[:] = self.np_random.uniform(-1, 1, 3)
+        return self.data.qpos.astype(np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.data.mocap_pos[0] += 0.05 * action
+        self.data.qfrc_applied[0] = action[0]
+        mujoco.mj_step(self.model, self.data, 5)
+        return self.data.qpos.astype(np.float32), 0.0, False, False, {}
 
 
 def limited() -> gymnasium.Env:

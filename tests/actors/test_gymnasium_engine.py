@@ -140,6 +140,30 @@ def test_clips_of_mujoco_environments_are_states_that_their_scene_can_draw(task:
             np.testing.assert_allclose(data.xpos, theirs.data.xpos, atol=1e-5)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_what_is_moved_by_hand_is_drawn_where_it_is() -> None:
+    """A shelf and a goal that a reset puts elsewhere, a hand that steps move; without them nobody could judge a clip."""
+    simulator = GymnasiumSimulator(f"{OWN}:Table", 3, 0, stagger=False)
+    simulator.reset()
+    model = mujoco.MjModel.from_xml_string(simulator.scene.mjcf)
+    data = mujoco.MjData(model)
+    assert model.ngeom == 5, "what cannot be seen is left out"
+    shown: list[np.ndarray] = []
+    for _ in range(30):
+        simulator.step(np.ones((3, 3), np.float32))
+        for state, world in zip(simulator.state(), simulator._worlds, strict=True):
+            data.qpos[:], data.qvel[:] = np.split(state, [model.nq])
+            mujoco.mj_kinematics(model, data)
+            theirs, physics = world.unwrapped.model, world.unwrapped.data  # pyright: ignore[reportAttributeAccessIssue]
+            mujoco.mj_kinematics(theirs, physics)
+            for name in ("shelf", "drawer", "hand", "ball"):
+                np.testing.assert_allclose(data.body(name).xpos, physics.body(name).xpos, atol=1e-5)
+                np.testing.assert_allclose(data.body(name).xmat, physics.body(name).xmat, atol=1e-5)
+            np.testing.assert_allclose(data.geom_xpos[-1], physics.site("goal").xpos, atol=1e-5)
+            shown.append(data.geom_xpos[[0, 2, 4]].copy())
+    assert np.ptp(np.stack(shown), axis=0).min() > 0.1, "all three did move, or differ between worlds"
+    assert simulator.control_timestep == 0.05
+
+
 def test_a_robot_that_falls_goes_on() -> None:
     simulator = GymnasiumSimulator("Hopper-v5", 2, 0, stagger=False)
     simulator.reset()
