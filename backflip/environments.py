@@ -102,7 +102,10 @@ def _engine_of(env: str, engine: str | None) -> tuple[str, str]:
 
 
 def _usual_length(simulator: Simulator) -> int:
-    """Steps of an episode under random actions, at most twice the longest clip's: the median over the worlds."""
+    """Steps of an episode under random actions, at most twice the longest clip's: the median over the worlds.
+
+    Raises SimulationFault where no step of it ever succeeds.
+    """
     random, until = np.random.default_rng(0), time.monotonic() + _LOOKING_SECONDS
     simulator.reset()
     lengths = np.zeros(simulator.worlds, np.int64)
@@ -112,7 +115,7 @@ def _usual_length(simulator: Simulator) -> int:
             break  # a slow one is not measured for ever; what runs this long is long enough
         transition = simulator.step(_any_action(simulator.spaces.action, simulator.worlds, random))
         lengths += running
-        running &= ~(transition.terminated | transition.truncated)
+        running &= ~((transition.terminated | transition.truncated) & transition.valid)
     lengths[running] = 2 * _LONGEST_CLIP
     return int(np.median(lengths))
 

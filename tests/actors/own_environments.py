@@ -80,7 +80,7 @@ _TABLE = """
     <body name="hand" mocap="true"><geom type="sphere" size=".05" contype="0" conaffinity="0"/></body>
     <body name="ball" pos="0 0 2"><freejoint/><geom type="sphere" size=".05" mass="1"/>
       <geom type="sphere" size=".2" rgba="1 0 0 0" mass="0"/><geom type="sphere" size=".3" group="4" mass="0"/></body>
-    <site name="goal" size=".1" rgba="0 1 0 .5"/>
+    <site name="goal" pos=".1 0 0" size=".1" rgba="0 1 0 .5"/>
     <site name="secret" size=".1" group="4"/>
   </worldbody>
 </mujoco>

@@ -183,9 +183,9 @@ def test_a_dict_is_one_vector_whose_parts_are_named() -> None:
     allowed = np.array([np.argwhere(world)[0] for world in mask])
     transition = simulator.step(allowed)
     assert transition.valid.all() and not transition.terminated.any(), "an allowed choice packs an item"
-    first = sum(part.size for part in simulator.parts[:9])
+    first = sum(part.size for part in simulator.parts[:10])
     placed = transition.observation[:, first : first + 20].sum(1)
-    assert simulator.parts[9].name == "items_placed" and (placed == 1).all()
+    assert simulator.parts[10].name == "items_placed" and (placed == 1).all()
     assert simulator.step(actions(simulator, random)).observation.shape == observation.shape
 
 

@@ -141,7 +141,7 @@ def test_clips_of_mujoco_environments_are_states_that_their_scene_can_draw(task:
 
 
 def test_what_is_moved_by_hand_is_drawn_where_it_is() -> None:
-    """A shelf and a goal that a reset puts elsewhere, a hand that steps move; without them nobody could judge a clip."""
+    """A shelf and a goal that a reset moves, a hand that steps move: without them nobody could judge a clip."""
     simulator = GymnasiumSimulator(f"{OWN}:Table", 3, 0, stagger=False)
     simulator.reset()
     model = mujoco.MjModel.from_xml_string(simulator.scene.mjcf)

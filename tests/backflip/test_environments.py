@@ -111,7 +111,7 @@ def test_the_documents_own_environment_trains(workshop: Path) -> None:
 
 
 def test_an_environment_that_never_works_is_not_begun_with(workshop: Path) -> None:
-    code = (workshop / "orbit.py").read_text().replace("turning = ", "turning = self.arm")
+    code = (workshop / "orbit.py").read_text().replace("turning = ", "turning = self.arm + ")
     (workshop / "stuck.py").write_text(code)
     done = backflip("train", "--env", "stuck:Orbit", *TINY, "--name", "run")
     assert_one_line(done, "stuck:Orbit: ", "AttributeError: 'Orbit' object has no attribute 'arm'")
