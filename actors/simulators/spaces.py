@@ -134,7 +134,7 @@ def _leaves(space: spaces.Space[Any], path: tuple[str | int, ...]) -> list[_Leaf
         return [leaf for key, inner in space.spaces.items() for leaf in _leaves(inner, (*path, key))]
     if isinstance(space, spaces.Tuple):
         return [leaf for place, inner in enumerate(space.spaces) for leaf in _leaves(inner, (*path, place))]
-    if isinstance(space, spaces.Text) or (space.shape is None and space.dtype is str):
+    if space.dtype is not None and space.dtype.kind == "U":
         return []
     where = f" at {'.'.join(map(str, path))}" if path else ""
     if isinstance(space, spaces.Discrete):
