@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -18,6 +19,7 @@ import ray
 import torch
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
+from actors.simulators.protocol import SimulationFault
 from actors.worker import ActorFailed, Worker, WorkerSpec
 from contracts import log as log_setup
 from contracts.memory import keep_freed_memory
@@ -33,6 +35,10 @@ _RETRY_SECONDS = 0.5
 _POLL_SECONDS = 0.2
 _AFTER_DEATH_SECONDS = 1.0
 _START_SECONDS = 120.0
+
+
+class WorldsFailed(ActorFailed):
+    """Its worlds fail for good, which says nothing about those of the other actors."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,8 @@ def _in_one_line() -> Iterator[None]:
     except Exception as error:
         log.exception("the actor failed")
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ActorFailed(lines[-1]) from None
+        kind = WorldsFailed if isinstance(error, SimulationFault) else ActorFailed
+        raise kind(lines[-1]) from None
 
 
 def _reach_store(url: str, run: str) -> GatewayClient:
@@ -122,6 +129,7 @@ class ActorPool:
     One call a actor is in flight, each with the newest weights; a thread hands out the next as soon
     as one is done, so that actors don't wait for an update. At most ``2 * len(specs)`` slabs lie
     waiting; then actors pause. A dead actor is restarted by Ray, its slab is lost, and the others go on.
+    They also go on without an actor whose worlds fail for good; the run ends with the last one.
 
     Args:
         specs: one an actor.
@@ -136,6 +144,7 @@ class ActorPool:
         self._ready: deque[Rollout] = deque()
         self._changed = threading.Condition()
         self._failure: Exception | None = None
+        self._retired: dict[int, str] = {}  # actors whose worlds failed for good, and how
         self._closed = False
         self._deaths = 0
         self._thread = threading.Thread(target=self._keep_busy, name="actor-pool", daemon=True)
@@ -162,7 +171,11 @@ class ActorPool:
         """What each actor is doing; "busy" where it does not answer in time."""
         calls = [actor.status.remote() for actor in self._actors]
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=timeout)
-        return [_status(call) if call in ready else Status("busy") for call in calls]
+        retired = {index: Status(f"stopped: {why}", held_up=True) for index, why in self._retired.items()}
+        return [
+            retired.get(index) or (_status(call) if call in ready else Status("busy"))
+            for index, call in enumerate(calls)
+        ]
 
     def publish(self, snapshot: PolicySnapshot) -> None:
         reference = ray.put(snapshot)
@@ -178,7 +191,7 @@ class ActorPool:
         Raises:
             ActorFailed: an actor's code raised, or work can be handed out no more.
         """
-        wanted = (len(self._actors) + 1) // 2
+        wanted = (len(self._actors) - len(self._retired) + 1) // 2
         with self._changed:
             self._changed.wait_for(lambda: self._failure or self._closed or len(self._ready) >= wanted, timeout=1.0)
             if self._failure:
@@ -219,7 +232,8 @@ class ActorPool:
         room = 2 * len(self._actors)
         while not self._closed:
             now = time.monotonic()
-            idle = [i for i in range(len(self._actors)) if i not in in_flight.values() and resting.get(i, 0) <= now]
+            working = [i for i in range(len(self._actors)) if i not in self._retired]
+            idle = [i for i in working if i not in in_flight.values() and resting.get(i, 0) <= now]
             with self._changed:
                 snapshot, space = self._snapshot, room - len(self._ready) - len(in_flight)
                 if not in_flight and (snapshot is None or space <= 0 or not idle):
@@ -233,6 +247,12 @@ class ActorPool:
                 try:
                     rollout = ray.get(call)
                 except Exception as error:
+                    if _worlds_failed(error) and len(self._retired) + 1 < len(self._actors):
+                        with self._changed:
+                            self._retired[index] = _reason(error)
+                            self._changed.notify_all()
+                        log.warning("actor %d stops, the others go on: %s", index, _reason(error))
+                        continue
                     if not isinstance(error, RayActorError) or error.actor_init_failed:
                         # Whatever the actor's code raised ends the run, in one line.
                         self._fail(ActorFailed(f"actor {index}: {_reason(error)}"))
@@ -256,7 +276,11 @@ def _status(call: Any) -> Status:
         return Status("restarting", held_up=True)
 
 
+def _worlds_failed(error: Exception) -> bool:
+    return isinstance(error, RayTaskError) and isinstance(error.cause, WorldsFailed)
+
+
 def _reason(error: Exception) -> str:
     cause = error.cause if isinstance(error, RayTaskError) else error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
-    return lines[-1].rpartition(f"{ActorFailed.__name__}: ")[2]
+    return re.sub(rf"^.*({ActorFailed.__name__}|{WorldsFailed.__name__}): ", "", lines[-1])

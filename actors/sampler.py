@@ -156,11 +156,10 @@ class Sampler:
         # Fresh arrays: a slab is handed over by reference, in one process even to the learner.
         shape = (self.steps, self.worlds)
         spaces = self.policy.spec.spaces
-        observed, continuous = spaces.observation, spaces.action.kind == "continuous"
-        action_shape = (*shape, spaces.action.size) if continuous else shape
+        observed, action = spaces.observation, spaces.action
         rollout = Rollout(
             observation=np.empty((*shape, *observed.shape), observed.dtype),
-            action=np.empty(action_shape, np.float32 if continuous else np.int64),
+            action=np.empty((*shape, *action.shape), action.dtype),
             log_prob=np.empty(shape, np.float32),
             reward=np.zeros(shape, np.float32),
             terminated=np.empty(shape, bool),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from backflip.evaluation import Evaluation
     from backflip.training import Run
 
-__all__ = ["evaluate", "preset", "resume", "train"]
+__all__ = ["environment", "evaluate", "preset", "resume", "train"]
 
 
 def preset(name: str) -> TrainConfig:
@@ -28,6 +28,20 @@ def preset(name: str) -> TrainConfig:
     if name not in PRESETS:
         raise UserError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
     return PRESETS[name].config
+
+
+def environment(env: str, *, engine: str | None = None) -> TrainConfig:
+    """A config for any environment: an EnvPool id, a gymnasium id, ``module:ID`` or ``package.module:Class``.
+
+    Args:
+        engine: decides where EnvPool and gymnasium both know the id.
+
+    Raises:
+        UserError: nobody knows it, or it does not start here.
+    """
+    from backflip.environments import job_for
+
+    return job_for(env, engine).config
 
 
 def train(job: str | TrainConfig, **changes: Any) -> Run:

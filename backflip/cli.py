@@ -28,6 +28,7 @@ _HELP = """usage: backflip COMMAND ...
 Teach a simulated robot by saying which of two clips is better.
 
   backflip train PRESET       train; `backflip train PRESET --help` shows what can be set
+  backflip train --env ID     train on any environment of EnvPool, of gymnasium, or of your own
   backflip resume RUN         go on with a run that was stopped
   backflip evaluate RUN       measure a run's policy afresh
   backflip video RUN          draw a run's policy, with the reward bar
@@ -44,15 +45,10 @@ JsonFlag = Annotated[bool, tyro.conf.arg(name="json")]
 
 
 def train(arguments: list[str]) -> int:
-    from backflip.presets import PRESETS
+    from backflip.job_arguments import config_of
     from backflip.training import train as run_training
 
-    choices = {name: (preset.summary, preset.config) for name, preset in PRESETS.items()}
-    _require_preset(arguments, choices)
-    config = parsed(
-        lambda: tyro.extras.overridable_config_cli(choices, prog="backflip train", args=arguments), "backflip train"
-    )
-    run_training(config, command=_command())
+    run_training(config_of(arguments), command=_command())
     return 0
 
 
@@ -209,15 +205,16 @@ def check_vendor(
     return FAILED if check(name, vendors, patience=answers) else 0
 
 
-def list_all(engine: str | None = None) -> int:
-    """Show presets, engines and their tasks.
+def list_all(engine: str | None = None, env: str | None = None) -> int:
+    """Show presets, engines and their tasks, or what an environment is like.
 
     Args:
         engine: every task of this engine.
+        env: what this environment shows and how it is acted in, by name.
     """
     from backflip.catalogue import show
 
-    show(engine)
+    show(engine, env)
     return 0
 
 
@@ -280,18 +277,6 @@ def _deferred(command: Callable[..., int]) -> Callable[..., Callable[[], int]]:
         return functools.partial(command, *args, **kwargs)
 
     return later
-
-
-def _require_preset(arguments: list[str], known: dict[str, Any]) -> None:
-    """Our own words for the commonest mistake: tyro's box names no near match."""
-    import difflib
-
-    if not arguments or (arguments[0].startswith("-") and not {"-h", "--help"} & set(arguments)):
-        raise UsageError(f"name a preset first, and its settings after it; the presets are {', '.join(known)}")
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
-        near = difflib.get_close_matches(arguments[0], known, n=2, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UsageError(f"there is no preset {arguments[0]!r}{hint} (`backflip list` shows them all)")
 
 
 def _require_seed(seed: int) -> None:

@@ -246,7 +246,8 @@ def _start_ray(slabs: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to Ray's makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    project = str(Path(__file__).resolve().parent.parent)
+    # Where this program lies, and where modules of the user's own may be found.
+    found_in = [str(Path(__file__).resolve().parent.parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
     on_sigterm = signal.getsignal(signal.SIGTERM)
     ray.init(
         address="local",  # also where RAY_ADDRESS names a cluster: its machines would not reach our loopback
@@ -254,7 +255,7 @@ def _start_ray(slabs: int) -> None:
         object_store_memory=max(_OBJECT_STORE_BYTES, slabs * 5 // 4),  # weights lie there, too
         configure_logging=False,
         log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": project, "OMP_NUM_THREADS": "1"}},
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, found_in)), "OMP_NUM_THREADS": "1"}},
     )
     ray_worker._worker_logs_enabled = False  # raylets' remarks would go to standard output; ours are in the log
     if threading.current_thread() is threading.main_thread():
