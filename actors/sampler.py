@@ -10,8 +10,9 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from actors.episodes import EpisodeCounter
 from actors.simulators.protocol import Draws, Simulator, Transition
-from contracts.rollout import UNFITTED, Episode, Rollout
+from contracts.rollout import UNFITTED, Rollout
 from learner.policy import ActionNoise, Policy, PolicySnapshot, PolicySpec
 
 
@@ -70,10 +71,7 @@ class Sampler:
             else None
         )
         self._observation = np.concatenate([simulator.reset() for simulator in simulators])
-        # Of the episode that each world is in.
-        self._length = np.zeros(self.worlds, np.int64)
-        self._true_return = np.zeros(self.worlds)
-        self._predicted_return = np.zeros(self.worlds)
+        self._episodes = EpisodeCounter(self.worlds)
         self._odometer = np.zeros((steps, self.worlds), np.float32)
 
     def load(self, snapshot: PolicySnapshot) -> None:
@@ -105,24 +103,9 @@ class Sampler:
         """Once the slab is scored: note the episodes that ended in it, with what the model thought of them."""
         ends = rollout.terminated | rollout.truncated
         for t in range(self.steps):
-            valid = rollout.valid[t]
-            self._length += valid
-            self._true_return += np.where(valid, track.score[t], 0.0)
-            self._predicted_return += np.where(valid, rollout.reward[t], 0.0)
-            if not ends[t].any():
-                continue
-            for world in np.flatnonzero(ends[t]):
-                if valid[world]:
-                    rollout.episodes.append(
-                        Episode(
-                            length=int(self._length[world]),
-                            true_return=float(self._true_return[world]),
-                            predicted_return=float(self._predicted_return[world]),
-                            odometer=float(self._odometer[t, world]),
-                        )
-                    )
-            for sums in (self._length, self._true_return, self._predicted_return):
-                sums[ends[t]] = 0
+            rollout.episodes += self._episodes.step(
+                rollout.valid[t], ends[t], track.score[t], rollout.reward[t], self._odometer[t]
+            )
 
     def close(self) -> None:
         self._stepping.shutdown()

@@ -22,6 +22,7 @@ from contracts import log as log_setup
 INTERRUPTED = 130
 FAILED = 1
 USAGE = 2
+_LARGEST_GRID = 9
 
 _HELP = """usage: backflip COMMAND ...
 
@@ -31,7 +32,7 @@ Teach a simulated robot by saying which of two clips is better.
   backflip train --env ID     train on any environment of EnvPool, of gymnasium, or of your own
   backflip resume RUN         go on with a run that was stopped
   backflip evaluate RUN       measure a run's policy afresh
-  backflip video RUN          draw a run's policy, with the reward bar
+  backflip video RUN          draw a run's policy, with the reward bar; a grid of worlds, two runs side by side
   backflip export RUN         write a run's answers and their clips to one file
   backflip bench              measure speed on this machine
   backflip serve-reward       serve a run's reward model over gRPC
@@ -91,19 +92,28 @@ def evaluate(run: Run, episodes: int = 20, seed: int = 0, as_json: JsonFlag = Fa
     return 0
 
 
-def video(run: Run, output: Path | None = None, seed: int = 0) -> int:
-    """Draw one episode of a run's policy, with the reward bar.
+def video(run: Run, output: Path | None = None, seed: int = 0, grid: str = "1x1", beside: Path | None = None) -> int:
+    """Draw episodes of a run's policy, with the reward bar.
 
     Args:
         run: folder of the run.
-        output: the mp4 file; backflip.mp4 in the run's folder if left out.
-        seed: of the episode's start.
+        output: the mp4 file; backflip.mp4 in the run's folder if left out, episodes.mp4 for more than one.
+        seed: of the episodes' starts.
+        grid: episodes to draw, ROWSxCOLUMNS.
+        beside: folder of another run, drawn on the right of this one from the same starts.
     """
     from backflip.showing import video_of_run
 
     _require_seed(seed)
-    print(video_of_run(run, output, seed=seed))
+    print(video_of_run(run, output, seed=seed, grid=_grid(grid), beside=beside))
     return 0
+
+
+def _grid(words: str) -> tuple[int, int]:
+    rows, _, columns = words.partition("x")
+    if not (rows.isdecimal() and columns.isdecimal() and 0 < int(rows) * int(columns) <= _LARGEST_GRID):
+        raise UsageError(f"--grid must be ROWSxCOLUMNS, of at most {_LARGEST_GRID} episodes, not {words!r}")
+    return int(rows), int(columns)
 
 
 def export(run: Run, output: Path | None = None) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from actors.simulators.protocol import SimulationFault, Simulator
 from actors.simulators.registry import make_simulator
 from actors.worker import WorkerSpec
-from backflip.config import TrainConfig
+from backflip.config import WRAPPED, TrainConfig
 from backflip.errors import UserError
 from backflip.run_folder import RunFolder
 from contracts.rollout import UNFITTED
@@ -183,6 +183,8 @@ def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simula
     Raises:
         UserError: the engine has no such task, or it does not start here.
     """
+    if config.engine == WRAPPED:
+        raise UserError(f"{config.task} is stepped by the program that handed it to backflip.learned_reward, not by us")
     from actors.simulators.envpool_probe import require_usable  # EnvPool takes a second to import
 
     try:
