@@ -83,17 +83,17 @@ class EnvPoolSimulator:
         shown, reward, terminated, truncated, info = self._pool.step(self._native(action))
         reward = reward.reshape(self.worlds, self._players)[np.arange(self.worlds), self._moving]
         observation, self._moving = self._seen(shown, info)
-        elapsed = info["elapsed_step"]
+        elapsed = np.asarray(info["elapsed_step"])
         valid = ~self._restarting
         terminated, truncated = terminated.astype(bool), truncated.astype(bool)
-        broken = ~np.isfinite(observation).all(-1)
+        broken = np.asarray(~np.isfinite(observation).all(-1))
         if broken.any():
             self._faults.report(np.flatnonzero(broken), "its observation is not finite")
             self._restart(broken, observation)
             valid, terminated, truncated = valid & ~broken, terminated & ~broken, truncated | broken
         score = self._about.score(observation, np.nan_to_num(reward))
         final_observation = observation.copy()
-        overdue: np.ndarray = (elapsed >= self.episode_steps) & ~(terminated | truncated)
+        overdue = (elapsed >= self.episode_steps) & ~(terminated | truncated)
         if overdue.any():  # it has no limit of its own
             self._restart(overdue, observation)
         self._restarting = (terminated | truncated) & ~broken
