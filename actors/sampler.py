@@ -9,8 +9,9 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from actors.episodes import EpisodeBook
 from actors.simulators.protocol import Simulator, Transition
-from contracts.rollout import UNFITTED, Episode, Rollout
+from contracts.rollout import UNFITTED, Rollout
 from learner.policy import ActionNoise, Policy, PolicySnapshot, PolicySpec
 
 
@@ -20,6 +21,7 @@ class Track:
 
     state: np.ndarray  # float32 [T, N, S], what each row's observation shows
     score: np.ndarray  # float32 [T, N]
+    odometer: np.ndarray  # float32 [T, N]
 
 
 class Sampler:
@@ -59,11 +61,7 @@ class Sampler:
             else None
         )
         self._observation = np.concatenate([simulator.reset() for simulator in simulators])
-        # Of the episode that each world is in.
-        self._length = np.zeros(self.worlds, np.int64)
-        self._true_return = np.zeros(self.worlds)
-        self._predicted_return = np.zeros(self.worlds)
-        self._odometer = np.zeros((steps, self.worlds), np.float32)
+        self._episodes = EpisodeBook(self.worlds)
 
     def load(self, snapshot: PolicySnapshot) -> None:
         """From the next slab on, act by this version."""
@@ -89,27 +87,8 @@ class Sampler:
         return rollout, track
 
     def count_episodes(self, rollout: Rollout, track: Track) -> None:
-        """Once the slab is scored: note the episodes that ended in it, with what the model thought of them."""
-        ends = rollout.terminated | rollout.truncated
-        for t in range(self.steps):
-            valid = rollout.valid[t]
-            self._length += valid
-            self._true_return += np.where(valid, track.score[t], 0.0)
-            self._predicted_return += np.where(valid, rollout.reward[t], 0.0)
-            if not ends[t].any():
-                continue
-            for world in np.flatnonzero(ends[t]):
-                if valid[world]:
-                    rollout.episodes.append(
-                        Episode(
-                            length=int(self._length[world]),
-                            true_return=float(self._true_return[world]),
-                            predicted_return=float(self._predicted_return[world]),
-                            odometer=float(self._odometer[t, world]),
-                        )
-                    )
-            for sums in (self._length, self._true_return, self._predicted_return):
-                sums[ends[t]] = 0
+        """Once the slab is scored: note the episodes that ended in it."""
+        self._episodes.count(rollout, track.score, track.odometer)
 
     def close(self) -> None:
         self._stepping.shutdown()
@@ -134,7 +113,7 @@ class Sampler:
         rollout.truncated[t, columns] = transition.truncated
         rollout.valid[t, columns] = transition.valid
         track.score[t, columns] = transition.score
-        self._odometer[t, columns] = transition.odometer
+        track.odometer[t, columns] = transition.odometer
         self._observation[columns] = transition.observation
         ended = np.flatnonzero(transition.terminated | transition.truncated)
         return t * self.worlds + columns.start + ended, transition.final_observation[ended]
@@ -161,7 +140,7 @@ class Sampler:
             actor=self.actor,
         )
         state = np.empty((*shape, self.simulators[0].state_size), np.float32)
-        return rollout, Track(state, np.empty(shape, np.float32))
+        return rollout, Track(state, *(np.empty(shape, np.float32) for _ in range(2)))
 
 
 def _set_finals(rollout: Rollout, finals: list[tuple[np.ndarray, np.ndarray]]) -> None:

@@ -6,16 +6,22 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from actors.clips import cut_clips
 from actors.config import ActorsConfig
 from actors.sampler import Sampler, Track
+from actors.simulators.protocol import Simulator
 from actors.simulators.registry import make_simulator
 from contracts.clip import Clip
 from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
 from learner.policy import PolicySnapshot, PolicySpec
+
+if TYPE_CHECKING:  # Warp takes seconds to import
+    from actors.device_sampler import DeviceSampler
+    from actors.simulators.warp_engine import WarpSimulator
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int]]
 """(observation [B, D], encoded action [B, A]) to (reward [B], reward version)."""
@@ -61,14 +67,7 @@ class Worker:
         self.spaces = simulators[0].spaces
         self.scene = simulators[0].scene
         self.control_timestep = simulators[0].control_timestep
-        self.sampler = Sampler(
-            simulators,
-            config.slab_steps,
-            PolicySpec(self.spaces, spec.hidden),
-            spec.seed,
-            noise_correlation=config.noise_correlation,
-            actor=spec.number,
-        )
+        self.sampler = _sampler(spec, simulators)
         self._score = score
         self._offer = offer
         self._true_scale = RunningScale()
@@ -78,15 +77,16 @@ class Worker:
         """Sample one slab by this version, score it, and offer some clips of it."""
         self.sampler.load(snapshot)
         rollout, track = self.sampler.sample()
-        self._fill_reward(rollout, track)
-        self.sampler.count_episodes(rollout, track)
+        seen = rollout.on_host()  # the reward service, the cutter of clips and the display are there
+        self._fill_reward(seen, track)
+        self.sampler.count_episodes(seen, track)
         if self._offer is not None and self.spec.actors.candidates:
             # Before the first fit every slab is from the same policy, and people wait for questions:
             # each world gives a clip. Afterwards the newest behaviour matters, and a few are enough.
-            count = self.sampler.worlds if rollout.reward_version == UNFITTED else self.spec.actors.candidates
+            count = self.sampler.worlds if seen.reward_version == UNFITTED else self.spec.actors.candidates
             self._offer(
                 cut_clips(
-                    rollout,
+                    seen,
                     track,
                     self.spaces,
                     self.scene.hash,
@@ -95,7 +95,7 @@ class Worker:
                     random=self._random,
                 )
             )
-        return rollout
+        return rollout if rollout is seen else rollout.judged_as(seen)
 
     def close(self) -> None:
         self.sampler.close()
@@ -110,6 +110,16 @@ class Worker:
         action = self.spaces.action.encode(rollout.action).reshape(-1, self.spaces.action.size)
         reward, rollout.reward_version = self._score(observation, action)
         rollout.reward[:] = reward.reshape(rollout.reward.shape)
+
+
+def _sampler(spec: WorkerSpec, simulators: list[Simulator]) -> Sampler | DeviceSampler:
+    steps, policy = spec.actors.slab_steps, PolicySpec(simulators[0].spaces, spec.hidden)
+    settings = {"noise_correlation": spec.actors.noise_correlation, "actor": spec.number}
+    if spec.engine == "warp" and len(simulators) == 1:
+        from actors.device_sampler import DeviceSampler
+
+        return DeviceSampler(cast("WarpSimulator", simulators[0]), steps, policy, spec.seed, **settings)
+    return Sampler(simulators, steps, policy, spec.seed, **settings)
 
 
 class RunningScale:

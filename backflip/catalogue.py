@@ -31,7 +31,7 @@ def show(engine: str | None) -> None:
 
 def tasks(engine: str) -> list[str]:
     """Every task of an engine, sorted. Raises UserError."""
-    if engine == "mujoco":
+    if engine in ("mujoco", "warp"):
         from actors.tasks.catalogue import TASKS
 
         return sorted(TASKS)

@@ -24,7 +24,7 @@ class TrainConfig:
 
     preset: Annotated[str, tyro.conf.Suppress]
     """Which preset this job started from."""
-    engine: Literal["mujoco", "envpool"]
+    engine: Literal["mujoco", "warp", "envpool"]
     """The simulator's engine."""
     task: str
     """The engine's name of the task."""

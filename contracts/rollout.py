@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
+
+Array = Any
+"""numpy's; or torch's on a device, from an actor that shares it with the learner."""
 
 TRUE_REWARD = -1
 """Reward version of a slab that carries the task's own score (`--reward true`, the baseline)."""
@@ -33,20 +37,32 @@ class Rollout:
     step); such a row enters no loss and no clip.
     """
 
-    observation: np.ndarray  # float32 [T, N, D]
-    action: np.ndarray  # float32 [T, N, A] if continuous (before clipping), int64 [T, N] if discrete
-    log_prob: np.ndarray  # float32 [T, N], under policy_version
-    reward: np.ndarray  # float32 [T, N], scaled by the reward service
-    terminated: np.ndarray  # bool [T, N]
-    truncated: np.ndarray  # bool [T, N]
-    valid: np.ndarray  # bool [T, N]
-    final_row: np.ndarray  # int64 [E], flat index t * N + n of every row that ends an episode, ascending
-    final_observation: np.ndarray  # float32 [E, D], aligned with final_row
-    last_observation: np.ndarray  # float32 [N, D], what follows row T-1 where no episode ended there
+    observation: Array  # float32 [T, N, D]
+    action: Array  # float32 [T, N, A] if continuous (before clipping), int64 [T, N] if discrete
+    log_prob: Array  # float32 [T, N], under policy_version
+    reward: Array  # float32 [T, N], scaled by the reward service
+    terminated: Array  # bool [T, N]
+    truncated: Array  # bool [T, N]
+    valid: Array  # bool [T, N]
+    final_row: Array  # int64 [E], flat index t * N + n of every row that ends an episode, ascending
+    final_observation: Array  # float32 [E, D], aligned with final_row
+    last_observation: Array  # float32 [N, D], what follows row T-1 where no episode ended there
     policy_version: int
     reward_version: int
     actor: int = 0
     episodes: list[Episode] = field(default_factory=list)
+
+    def on_host(self) -> Rollout:
+        """The same slab with numpy's arrays; itself where it has these already."""
+        if isinstance(self.observation, np.ndarray):
+            return self
+        arrays = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.type == "Array"}
+        return replace(self, **{name: array.cpu().numpy() for name, array in arrays.items()})
+
+    def judged_as(self, seen: Rollout) -> Rollout:
+        """This slab with the rewards and the episodes of ``seen``, which was `on_host` of it."""
+        self.reward.copy_(self.reward.new_tensor(seen.reward))
+        return replace(self, reward_version=seen.reward_version, episodes=seen.episodes)
 
     @property
     def steps(self) -> int:

@@ -13,7 +13,7 @@ from contracts.spaces import ActionSpace, Spaces
 _DERIVED = ("act", "xpos", "xmat", "sensordata")  # the fields of `State` beyond qpos and qvel
 _STAGE = {False: mujoco.mjtStage.mjSTAGE_NONE, True: mujoco.mjtStage.mjSTAGE_VEL}
 """What to compute at the new state, by whether the task reads it."""
-_LARGEST = 1e6  # no state of a sound simulation comes near; it is caught before it spreads
+LARGEST = 1e6  # no state of a sound simulation comes near; it is caught before it spreads
 
 
 class MujocoSimulator:
@@ -95,9 +95,7 @@ class MujocoSimulator:
         return np.concatenate((self._qpos, self._qvel), -1, dtype=np.float32)
 
     def measure(self, state: np.ndarray) -> dict[str, float]:
-        if self.task.metrics is None:
-            return {}
-        return self.task.metrics(self._model, *np.split(state.astype(np.float64), [self._model.nq], -1))
+        return self.task.measure(self._model, state)
 
     def close(self) -> None:
         """Nothing to give back: the batch's threads end with it."""
@@ -111,7 +109,7 @@ class MujocoSimulator:
             broken[error.ids] = True
         for values in (self._qpos, self._qvel):
             # One comparison catches NaN, infinity and divergence alike.
-            broken |= ~(np.abs(values) < _LARGEST).all(-1)
+            broken |= ~(np.abs(values) < LARGEST).all(-1)
         self._faults.report(np.flatnonzero(broken), "its state is not finite")
         return broken
 

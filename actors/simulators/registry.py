@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from actors.simulators.protocol import Simulator, UnknownTask
 
-ENGINES = ("mujoco", "envpool")
+ENGINES = ("mujoco", "warp", "envpool")
+
+
+def device_of(engine: str) -> str:
+    """Where an engine's worlds are, by torch's name: on the GPU for the engine that can use it, if there is one."""
+    if engine != "warp":
+        return "cpu"
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
 def make_simulator(
@@ -16,13 +25,18 @@ def make_simulator(
         UnknownTask: the engine has no task of this name.
         ValueError: there is no such engine.
     """
-    if engine == "mujoco":
-        from actors.simulators.mujoco_engine import MujocoSimulator
+    if engine in ("mujoco", "warp"):
         from actors.tasks.catalogue import TASKS
 
         if task not in TASKS:
             raise UnknownTask(engine, task, TASKS)
-        return MujocoSimulator(TASKS[task], worlds, seed, threads, stagger)
+        if engine == "mujoco":
+            from actors.simulators.mujoco_engine import MujocoSimulator
+
+            return MujocoSimulator(TASKS[task], worlds, seed, threads, stagger)
+        from actors.simulators.warp_engine import WarpSimulator
+
+        return WarpSimulator(TASKS[task], worlds, seed, stagger, device_of(engine))
     if engine == "envpool":
         from actors.simulators.envpool_engine import EnvPoolSimulator
 

@@ -8,6 +8,7 @@ compared with published ones: at most 1 a step, 1,000 steps an episode.
 
 from __future__ import annotations
 
+import math
 from importlib.resources import files
 from typing import Any
 
@@ -40,7 +41,7 @@ def quadratic(xp: Any, distance: Array) -> Array:
 
 def gaussian(xp: Any, distance: Array) -> Array:
     """1 at distance 0, 0.1 at 1."""
-    return xp.exp(np.log(0.1) * distance**2)
+    return xp.exp(math.log(0.1) * distance**2)
 
 
 def random_joints(model: mujoco.MjModel, random: np.random.Generator, n: int) -> np.ndarray:
@@ -55,7 +56,8 @@ def random_joints(model: mujoco.MjModel, random: np.random.Generator, n: int) ->
     for joint in range(model.njnt):
         address = model.jnt_qposadr[joint]
         if model.jnt_limited[joint]:
-            qpos[:, address] = random.uniform(*model.jnt_range[joint], n)
+            low, high = model.jnt_range[joint]
+            qpos[:, address] = random.uniform(low, high, n)
         elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE:
             qpos[:, address] = random.uniform(-np.pi, np.pi, n)
         elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:

@@ -75,6 +75,12 @@ class Task:
         qpos = model.qpos0 + self.reset_noise * random.uniform(-1.0, 1.0, (n, model.nq))
         return qpos, self.reset_noise * random.uniform(-1.0, 1.0, (n, model.nv))
 
+    def measure(self, model: mujoco.MjModel, state: np.ndarray) -> dict[str, float]:
+        """The metrics of one whole episode, from its states as clips have them, [L, nq + nv]."""
+        if self.metrics is None:
+            return {}
+        return self.metrics(model, *np.split(state.astype(np.float64), [model.nq], -1))
+
     def scene(self) -> Scene:
         return Scene(
             task=self.name,
