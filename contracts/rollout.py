@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
-"""numpy's; or torch's on a device, from an actor that shares it with the learner."""
-
 TRUE_REWARD = -1
 """Reward version of a slab that carries the task's own score (`--reward true`, the baseline)."""
 
@@ -35,18 +32,21 @@ class Rollout:
     row t has its last observation in ``final_observation``, because row t+1 may already show
     the next episode. ``valid`` is False where a simulator ignored the action (an autoreset
     step); such a row enters no loss and no clip.
+
+    A sampler that shares a device with the learner puts torch's tensors of the same types where
+    numpy's arrays are meant; whoever else reads such a slab asks for it `on_host`.
     """
 
-    observation: Array  # float32 [T, N, D]
-    action: Array  # float32 [T, N, A] if continuous (before clipping), int64 [T, N] if discrete
-    log_prob: Array  # float32 [T, N], under policy_version
-    reward: Array  # float32 [T, N], scaled by the reward service
-    terminated: Array  # bool [T, N]
-    truncated: Array  # bool [T, N]
-    valid: Array  # bool [T, N]
-    final_row: Array  # int64 [E], flat index t * N + n of every row that ends an episode, ascending
-    final_observation: Array  # float32 [E, D], aligned with final_row
-    last_observation: Array  # float32 [N, D], what follows row T-1 where no episode ended there
+    observation: np.ndarray  # float32 [T, N, D]
+    action: np.ndarray  # float32 [T, N, A] if continuous (before clipping), int64 [T, N] if discrete
+    log_prob: np.ndarray  # float32 [T, N], under policy_version
+    reward: np.ndarray  # float32 [T, N], scaled by the reward service
+    terminated: np.ndarray  # bool [T, N]
+    truncated: np.ndarray  # bool [T, N]
+    valid: np.ndarray  # bool [T, N]
+    final_row: np.ndarray  # int64 [E], flat index t * N + n of every row that ends an episode, ascending
+    final_observation: np.ndarray  # float32 [E, D], aligned with final_row
+    last_observation: np.ndarray  # float32 [N, D], what follows row T-1 where no episode ended there
     policy_version: int
     reward_version: int
     actor: int = 0
@@ -56,12 +56,15 @@ class Rollout:
         """The same slab with numpy's arrays; itself where it has these already."""
         if isinstance(self.observation, np.ndarray):
             return self
-        arrays = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.type == "Array"}
-        return replace(self, **{name: array.cpu().numpy() for name, array in arrays.items()})
+        tensors: dict[str, Any] = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return replace(
+            self, **{name: tensor.cpu().numpy() for name, tensor in tensors.items() if hasattr(tensor, "cpu")}
+        )
 
     def judged_as(self, seen: Rollout) -> Rollout:
-        """This slab with the rewards and the episodes of ``seen``, which was `on_host` of it."""
-        self.reward.copy_(self.reward.new_tensor(seen.reward))
+        """This slab of tensors with the rewards and the episodes of ``seen``, which was `on_host` of it."""
+        reward: Any = self.reward
+        reward.copy_(reward.new_tensor(seen.reward))
         return replace(self, reward_version=seen.reward_version, episodes=seen.episodes)
 
     @property

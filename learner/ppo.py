@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contracts.rollout import Array, Rollout
+from contracts.rollout import Rollout
 from learner.policy import Policy, PolicySnapshot, PolicySpec
 from learner.vtrace import vtrace_advantages
 
@@ -228,10 +228,9 @@ class PPO:
                 break
         return UpdateStats(*torch.stack(passes).mean(0).tolist()), bool(health.isfinite())
 
-    def _tensor(self, array: Array) -> Tensor:
-        """Slabs that come through shared memory are read-only, which torch will not have."""
+    def _tensor(self, array: np.ndarray) -> Tensor:
         if isinstance(array, np.ndarray) and not array.flags.writeable:
-            array = array.copy()
+            array = array.copy()  # torch will not have the read-only slabs that come through shared memory
         return torch.as_tensor(array, device=self._device)
 
 

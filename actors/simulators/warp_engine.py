@@ -1,7 +1,7 @@
 """Many worlds of one task on mujoco-warp: thousands on a GPU; on the CPU, to test the same path.
 
 A control step never waits for the device. On a GPU it is one captured graph: physics steps, observation,
-score, end by time, and the reset of the worlds that ended.
+score, end by time, and the reset of the worlds that ended. On the CPU the physics steps are one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from contracts.spaces import ActionSpace, Spaces
 _WARM_UPS = 3  # runs before a capture: kernels are compiled, and torch has chosen its own
 
 warp.config.log_level = warp.LOG_WARNING
+warp.init()
 
 
 @dataclass
@@ -89,7 +90,12 @@ class WarpSimulator:
         self._action = torch.zeros((worlds, model.nu), device=self.device)
         self._transition = self._empty_transition(starts.observation.shape[-1])
         self.spaces = Spaces(starts.observation.shape[-1], ActionSpace("continuous", model.nu))
-        self._run = self._captured() if self.device.type == "cuda" else self._on_warp(self._control_step)
+        self._simulate, self._run = self._physics, self._control_step
+        with warp.ScopedDevice(warp.device_from_torch(self.device)):
+            if self.device.type == "cuda":
+                self._run = self._captured_on_gpu()
+            else:
+                self._simulate = self._captured_on_cpu()
 
     def reset_on_device(self) -> Tensor:
         """Start every world anew: the first observations, [N, D]."""
@@ -160,7 +166,7 @@ class WarpSimulator:
         for values in (found.score, found.odometer):
             values.copy_(torch.where(found.valid, values, 0.0))
 
-    def _simulate(self) -> None:
+    def _physics(self) -> None:
         model, data = self._model, self._data
         for _ in range(self.task.frame_skip):
             mujoco_warp.step(model, data)
@@ -200,17 +206,15 @@ class WarpSimulator:
             odometer=empty(),
         )
 
-    def _on_warp(self, run: Callable[[], None]) -> Callable[[], None]:
-        """Warp launches on its current device, which is each thread's own."""
+    def _captured_on_cpu(self) -> Callable[[], None]:
+        """Warp's part of the control step, which without a capture spends its time in Python."""
+        self._physics()  # compiles
+        with warp.ScopedCapture() as capture:
+            self._physics()
+        return lambda: warp.capture_launch(capture.graph)
 
-        def running() -> None:
-            with warp.ScopedDevice(warp.device_from_torch(self.device)):
-                run()
-
-        return running
-
-    def _captured(self) -> Callable[[], None]:
-        """The control step as one CUDA graph, of Warp's kernels and torch's alike."""
+    def _captured_on_gpu(self) -> Callable[[], None]:
+        """The whole control step as one CUDA graph, of Warp's kernels and torch's alike."""
         stream = torch.cuda.Stream(self.device)
         stream.wait_stream(torch.cuda.current_stream(self.device))
         graph = torch.cuda.CUDAGraph()

@@ -7,6 +7,7 @@ $ MUJOCO_GL=disable dm/bin/python tests/actors/record_dm_control.py
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,4 +45,5 @@ def _flat(observation: dict[str, np.ndarray]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    np.savez_compressed(VALUES, **{f"{name}/{key}": value for name in TASKS for key, value in record(name).items()})
+    recorded: dict[str, Any] = {f"{name}/{key}": value for name in TASKS for key, value in record(name).items()}
+    np.savez_compressed(VALUES, **recorded)

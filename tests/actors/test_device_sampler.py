@@ -103,5 +103,5 @@ def test_episodes_are_counted_across_slabs() -> None:
         odometers += [episode.odometer for episode in seen.episodes]
         ends += track.odometer[seen.truncated].tolist()
     assert len(lengths) == len(ends) >= 4 * WORLDS
-    assert lengths.count(EPISODE) == len(lengths) - WORLDS, "but for the first of each world, which is staggered"
+    assert lengths.count(EPISODE) >= len(lengths) - WORLDS, "but for the first of each world, which is staggered"
     np.testing.assert_allclose(odometers, ends, rtol=1e-6)
