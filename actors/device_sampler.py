@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -68,21 +70,19 @@ class DeviceSampler:
             self._observation = found.observation
         final_row = truncated.flatten().nonzero().squeeze(-1)  # here the host waits
         simulator.report_faults((~valid).any(0).nonzero().squeeze(-1).cpu().numpy())
-        rollout = Rollout(
-            observation=observation,
-            action=action,
-            log_prob=log_prob,
-            reward=torch.zeros_like(score),
-            terminated=torch.zeros_like(truncated),
-            truncated=truncated,
-            valid=valid,
-            final_row=final_row,
-            final_observation=final.flatten(0, 1)[final_row],
-            last_observation=self._observation.clone(),
-            policy_version=self.policy_version,
-            reward_version=UNFITTED,
-            actor=self.actor,
-        )
+        tensors: dict[str, Any] = {
+            "observation": observation,
+            "action": action,
+            "log_prob": log_prob,
+            "reward": torch.zeros_like(score),
+            "terminated": torch.zeros_like(truncated),
+            "truncated": truncated,
+            "valid": valid,
+            "final_row": final_row,
+            "final_observation": final.flatten(0, 1)[final_row],
+            "last_observation": self._observation.clone(),
+        }
+        rollout = Rollout(**tensors, policy_version=self.policy_version, reward_version=UNFITTED, actor=self.actor)
         return rollout, Track(_on_host(state), _on_host(score), _on_host(odometer))
 
     def count_episodes(self, rollout: Rollout, track: Track) -> None:

@@ -52,8 +52,9 @@ def measure(task: str, worlds: int, device: str, *, steps: int, rounds: int, min
 
     def trained() -> None:
         rollout, track = sampler.sample()
-        rollout.reward.copy_(torch.as_tensor(track.score / (track.score.std() + 1e-6)))
-        ppo.update([rollout])
+        seen = rollout.on_host()
+        seen.reward = track.score / (track.score.std() + 1e-6)
+        ppo.update([rollout.judged_as(seen)])
         sampler.load(ppo.snapshot())
 
     rates = {

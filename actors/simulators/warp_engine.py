@@ -211,7 +211,9 @@ class WarpSimulator:
         self._physics()  # compiles
         with warp.ScopedCapture() as capture:
             self._physics()
-        return lambda: warp.capture_launch(capture.graph)
+        graph = capture.graph
+        assert graph is not None
+        return lambda: warp.capture_launch(graph)
 
     def _captured_on_gpu(self) -> Callable[[], None]:
         """The whole control step as one CUDA graph, of Warp's kernels and torch's alike."""
