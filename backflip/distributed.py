@@ -220,8 +220,9 @@ class DistributedSystem:
             budget = gateway.control().budget
             facts.labels_budget = self._config.labels.questions if budget is None else budget
             facts.labels_imported = counts.imported
+            facts.alarms = gateway.alarms()
             paused = gateway.paused_raters()
-            facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, paused)
+            facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, paused, facts.alarms)
             if self._vendors is not None:
                 facts.parts |= self._vendors.statuses()
         except StoreError as error:

@@ -40,6 +40,17 @@ PRESETS: dict[str, Preset] = {
             labels=LabelsConfig(budget=100, clip_steps=10),
         ),
     ),
+    "arm-grasp": Preset(
+        "a hand on a gantry grasps a ball; seen from one side it can seem to",
+        TrainConfig(
+            preset="arm-grasp",
+            engine="mujoco",
+            task="arm-grasp",
+            steps=400_000,
+            actors=ActorsConfig(candidates=32),
+            labels=LabelsConfig(budget=600, clip_steps=25, check_share=0.25, ask_decay=2.0),
+        ),
+    ),
     "hopper": _mujoco("hopper", "a one-legged robot hops forward"),
     "walker": _mujoco("walker", "a two-legged robot walks forward"),
     "cheetah": _mujoco("cheetah", "a two-legged runner runs forward"),

@@ -47,6 +47,8 @@ class Snapshot:
     value_loss: float
     entropy: float
     divergence: float
+    alarms_raised: int = 0  # in all, for a reward model that may be fooled; older runs noted none
+    alarms_standing: int = 0
 
     @property
     def times_real_time(self) -> float:
@@ -121,6 +123,8 @@ class Recorder:
             value_loss=progress.stats.value_loss,
             entropy=progress.stats.entropy,
             divergence=progress.stats.divergence,
+            alarms_raised=len(facts.alarms),
+            alarms_standing=sum(alarm.ended_at is None for alarm in facts.alarms),
         )
 
     def _write(self) -> None:

@@ -94,14 +94,17 @@ class SerialSystem:
             while self._teachers is not None and self._teachers.answer_one():
                 pass
             self._trainer.poll()
-        counts, report = self._client.counts(), self._trainer.status
+        counts, report, alarms = self._client.counts(), self._trainer.status, self._client.alarms()
         self._facts = Facts(
             labels_used=counts.used,
             labels_budget=self._config.labels.questions,
             labels_imported=counts.imported,
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
-            parts=label_parts(self._config, counts, report.answers, report.version, self._client.paused_raters()),
+            alarms=alarms,
+            parts=label_parts(
+                self._config, counts, report.answers, report.version, self._client.paused_raters(), alarms
+            ),
         )
 
     def facts(self) -> Facts:

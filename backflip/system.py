@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from backflip.errors import UserError
 from backflip.run_folder import RunFolder
 from contracts.rollout import UNFITTED
 from contracts.status import Status
+from labeling_gateway.alarms import Alarm
 from labeling_gateway.client import Counts, GatewayClient
 from labeling_gateway.embedded import EmbeddedStore, start_embedded
 from labeling_gateway.store import StoreError, connect
@@ -37,6 +38,7 @@ class Facts:
     labels_imported: int = 0
     reward_version: int = 0
     held_out_accuracy: float | None = None
+    alarms: list[Alarm] = field(default_factory=list)  # every one of the run, ended ones too
     parts: dict[str, Status] = field(default_factory=dict)  # by name, what each does or waits for
 
 
@@ -135,9 +137,14 @@ def require_store() -> None:
 
 
 def label_parts(
-    config: TrainConfig, counts: Counts, fitted: int, version: int, paused: Mapping[str, str]
+    config: TrainConfig,
+    counts: Counts,
+    fitted: int,
+    version: int,
+    paused: Mapping[str, str],
+    alarms: Sequence[Alarm] = (),
 ) -> dict[str, Status]:
-    """What the parts that turn questions into a reward are doing.
+    """What the parts that turn questions into a reward are doing, and what is wrong with the reward.
 
     Args:
         fitted: answers that reward model ``version`` was fitted to.
@@ -165,6 +172,8 @@ def label_parts(
             f"scoring by version {version}, "
             + (f"{fresh} answers not fitted yet" if fresh > 0 else "all answers fitted")
         )
+    if standing := [alarm.words for alarm in alarms if alarm.ended_at is None]:
+        parts["alarm"] = Status(f"the reward model may be fooled: {'; '.join(standing)}", held_up=True)
     return parts
 
 

@@ -242,6 +242,8 @@ def _summary(
         "reward_model_version": last.reward_model_version,
         "reward_model_accuracy": last.reward_model_accuracy,
         "policy_version": last.policy_version,
+        "alarms_raised": last.alarms_raised,
+        "alarms_standing": last.alarms_standing,
         "dropped_slabs": progress.dropped_slabs,
         "skipped_slabs": progress.skipped_slabs,
         "true_return": evaluation.true_return,

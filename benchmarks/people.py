@@ -5,6 +5,10 @@ an owner who watches the dashboard; with a program that gives as many answers st
 teacher does; and with nobody there. People over program is what the page costs; people over nobody is that and what
 learning from the answers takes. Neighbouring phases are compared, and the medians of their ratios are given, since the
 speed of a training drifts as the policy learns.
+
+A fit of the reward model that falls into one phase and not into the next moves their ratio by more than the page does.
+So the time that page, painter and label store take of the machine's cores is counted as well: `page_takes` is their
+share of it with people there, less that with the program.
 """
 
 from __future__ import annotations
@@ -12,9 +16,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -41,6 +47,7 @@ from learner.ppo import PPO
 PRESET = "hopper-backflip"
 LEASE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
+_OF_THE_PAGE = ("labeling page", "label store")
 
 
 class People:
@@ -119,6 +126,17 @@ class Program:
                 self._gateway.answer(lease, "program", Choice.A, self._seconds)
 
 
+def _cpu_seconds(pids: list[int]) -> float:
+    """Of these processes and of their children, those included that have ended."""
+    ticks = 0
+    while pids:
+        pid = pids.pop()
+        ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            pids.extend(map(int, (task / "children").read_text().split()))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 async def _together(work: list[Coroutine[None, None, None]]) -> None:
     await asyncio.gather(*work)
 
@@ -129,6 +147,7 @@ def measure(rounds: int, labelers: int, pace: float) -> dict[str, float]:
     torch.set_num_threads(1)
     keep_freed_memory()
     rates: dict[str, list[float]] = {"people": [], "program": [], "nobody": []}
+    shares: dict[str, list[float]] = {name: [] for name in rates}
     with tempfile.TemporaryDirectory() as folder:
         preset = PRESETS[PRESET].config
         labels = replace(preset.labels, source="web", address="127.0.0.1:0", open=False)
@@ -148,12 +167,16 @@ def measure(rounds: int, labelers: int, pace: float) -> dict[str, float]:
             for answering in there.values():
                 answering.there.set()
             training.warm_up(1)
+            page = [system.process_ids()[name] for name in _OF_THE_PAGE]
             for number in range(rounds):
                 names = list(rates)[number % 3 :] + list(rates)[: number % 3]
                 for name in names if number % 2 else names[::-1]:
                     for kind, answering in there.items():
                         (answering.there.set if kind == name else answering.there.clear)()
+                    start, taken = time.monotonic(), _cpu_seconds([*page])
                     rates[name].append(training.rate(answers=True))
+                    spent = (_cpu_seconds([*page]) - taken) / (time.monotonic() - start)
+                    shares[name].append(spent / (os.cpu_count() or 1))
                 say(f"round {number + 1} of {rounds}: " + ", ".join(f"{n} {r[-1]:,.0f}" for n, r in rates.items()))
             answers = system.facts().labels_used
         finally:
@@ -169,6 +192,7 @@ def measure(rounds: int, labelers: int, pace: float) -> dict[str, float]:
         | {name: median(ratios) for name, ratios in kept.items()}
         | {f"{name}_lowest": ratios[0] for name, ratios in kept.items()}
         | {f"{name}_highest": ratios[-1] for name, ratios in kept.items()}
+        | {"page_takes": median(a - b for a, b in zip(shares["people"], shares["program"], strict=True))}
         | {"answers": answers}
     )
 

@@ -2,7 +2,7 @@
 
 Questions are answered by simulated raters who name the wrong clip with a chance that is known: from never to half of
 the time, evenly spread, or one or the other with `--at-random`. Each question goes to one of them, and a share of them
-to two. They are the questions of a run whose clips carry the task's own score; without one, they are about clips of
+to several. They are the questions of a run whose clips carry the task's own score; without one, they are about clips of
 noise and a reward that is linear in it.
 
 The reward service's trainer follows the answers as it would in a run. What its last fit says of the raters is compared
@@ -95,7 +95,7 @@ def made_up_questions(count: int, rng: np.random.Generator) -> list[Question]:
 
 
 def answered(
-    questions: list[Question], errors: np.ndarray, overlap: float, rng: np.random.Generator
+    questions: list[Question], errors: np.ndarray, overlap: float, several: int, rng: np.random.Generator
 ) -> tuple[Log, np.ndarray]:
     """The answers, and which share of each rater's was wrong."""
     log = Log(questions)
@@ -103,8 +103,9 @@ def answered(
     first = rng.permutation(len(questions)) % raters
     wrong: list[list[bool]] = [[] for _ in errors]
     for number, question in enumerate(questions):
-        asked = [first[number], (first[number] + rng.integers(1, raters)) % raters]
-        for rater, opinion in zip(asked[: 1 + (rng.random() < overlap)], (Opinion.FIRST, Opinion.LATER), strict=False):
+        others = (first[number] + rng.permutation(np.arange(1, raters))[: several - 1]) % raters
+        for rater in [first[number], *(others if rng.random() < overlap else [])]:
+            opinion = Opinion.FIRST if rater == first[number] else Opinion.LATER
             mistaken = bool(rng.random() < errors[rater])
             wrong[rater].append(mistaken)
             choice = Choice.A if question.a_is_better != mistaken else Choice.B
@@ -163,7 +164,8 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=900, help="first ones; second opinions come on top")
     parser.add_argument("--raters", type=int, default=20)
     parser.add_argument("--at-random", type=int, help="so many answer at random, and the others never err")
-    parser.add_argument("--overlap", type=float, default=0.2, help="share of the questions that two raters answer")
+    parser.add_argument("--overlap", type=float, default=0.2, help="share of the questions that several raters answer")
+    parser.add_argument("--raters-per-question", type=int, default=2, help="how many, where it is several")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -179,7 +181,7 @@ def main() -> None:
             questions = recorded_questions(arguments.questions, arguments.answers)
         else:
             questions = made_up_questions(arguments.answers, rng)
-        log, actual = answered(questions, nominal, arguments.overlap, rng)
+        log, actual = answered(questions, nominal, arguments.overlap, arguments.raters_per_question, rng)
         found, right = found_errors(log, seed)
         known.append(right)
         for name, error in found.items():
@@ -192,7 +194,8 @@ def main() -> None:
     for name, found in offs.items():
         print(row(name, found))
     print(
-        f"\n{arguments.raters} raters, {arguments.answers} questions, {arguments.overlap:.0%} of them answered twice, "
+        f"\n{arguments.raters} raters, {arguments.answers} questions, {arguments.overlap:.0%} of them answered by "
+        f"{arguments.raters_per_question}, "
         f"{len(arguments.seeds)} seeds; the model is right about {np.mean(known):.0%} of what it was not fitted to."
     )
 

@@ -15,6 +15,12 @@ READABLE = (2, SCHEMA)
 HELD_OUT_SHARE = 0.1
 """The share of queries that no member of the reward ensemble ever trains on."""
 
+ALARM = "alarm"
+"""`Query.chosen_by` of a question that is asked because the reward model may be fooled."""
+
+CHECK = "check"
+"""`Query.chosen_by` of a question that checks what the reward model is sure of. Look at both from every side."""
+
 
 class Choice(StrEnum):
     """Which clip is better. Ties count one half; "can't tell" teaches nothing but was answered."""
@@ -44,7 +50,7 @@ class Query:
     clip_a: str
     clip_b: str
     scene: str
-    chosen_by: str  # "disagreement" or "uniform"
+    chosen_by: str  # "disagreement", "uniform", CHECK or ALARM
     disagreement: float  # std over members of P(a is better), by their scaled rewards when it was chosen
     policy_version: int  # the newer of the two clips' policies
     reward_version: int  # the model that chose it

@@ -14,9 +14,11 @@ from redis.client import PubSub
 
 from contracts.clip import Clip, Scene
 from contracts.encoding import canonical_json, content_hash
-from contracts.label import Choice, Label, Lease, Query
-from labeling_gateway import label_log, leasing, ownership, queue_scripts
+from contracts.label import ALARM, Choice, Label, Lease, Query
+from labeling_gateway import alarm_log, label_log, leasing, ownership, queue_scripts
+from labeling_gateway.alarms import Alarm
 from labeling_gateway.durable import Command
+from labeling_gateway.evidence import Claim
 from labeling_gateway.hasty import Hasty
 from labeling_gateway.leasing import Given, Taken, Turn
 from labeling_gateway.raters import RaterBook
@@ -25,6 +27,7 @@ from labeling_gateway.run_store import RunStore
 from labeling_gateway.store import StoreError, connect
 
 _PAGE = 500  # questions looked up in one round trip
+_AHEAD = 1_000_000_000  # places, more than a run has questions: what an alarm is about is asked first
 
 
 class GatewayClient:
@@ -277,6 +280,10 @@ class GatewayClient:
         """`read_labels` and `counts` in one round trip."""
         return label_log.growth(self._store, after, limit)
 
+    def alarms(self) -> list[Alarm]:
+        """Every alarm of the run, as it was raised, in that order; those that stand have not ended."""
+        return alarm_log.alarms(self._store)
+
     # What brings in answers of another run.
 
     def import_answers(self, answers: list[tuple[Query, Label]], clips: dict[str, bytes]) -> int:
@@ -305,19 +312,33 @@ class GatewayClient:
     def ask(self, queries: list[Query], clips: dict[str, bytes], budget: int) -> int:
         """Keeps the clips (by hash), then queues the questions; returns how many the budget allowed.
 
-        On return all is on disk. The clips are there before any of the questions can be leased.
+        On return all is on disk. The clips are there before any of the questions can be leased. Those
+        chosen by `ALARM` go before all others that are open.
         """
         self._session.commit(*(("SET", self.keys.clip(name), data) for name, data in clips.items()))
         commands: list[Command] = []
         for query in queries:
             names = (self.keys.clip(query.clip_a), self.keys.clip(query.clip_b))
-            command = self._store.script(queue_scripts.ASK, query.id, query.to_bytes(), budget, *names, query.opinions)
-            commands.append(command)
+            ahead = _AHEAD if query.chosen_by == ALARM else 0
+            fields = (query.id, query.to_bytes(), budget, *names, query.opinions, ahead)
+            commands.append(self._store.script(queue_scripts.ASK, *fields))
         replies = self._session.commit(*commands)
         if b"clips" in replies:
             lost = queries[replies.index(b"clips")].id
             raise StoreError(f"the store has lost a clip of question {lost} right after it was put")
         return replies.count(b"asked")
+
+    def note_alarm(self, alarm: Alarm) -> None:
+        """Keeps an alarm that was raised, or has ended; on disk when this returns."""
+        alarm_log.note_alarm(self._store, alarm)
+
+    def note_claims(self, claims: dict[str, Claim]) -> None:
+        """What the model that chose them says of questions, by their ids, before anybody answers."""
+        alarm_log.note_claims(self._store, claims)
+
+    def claims(self) -> dict[str, Claim]:
+        """By question."""
+        return alarm_log.claims(self._store)
 
     def asked(self) -> Iterator[Query]:
         """All questions, in the order they were asked."""

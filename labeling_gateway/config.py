@@ -71,6 +71,12 @@ class LabelsConfig:
     uniform_share: float = 0.05
     """Share of the questions that are drawn at random; disagreement of the ensemble chooses the others."""
 
+    check_share: float = 0.05
+    """Share of the questions that check whether the policy is better than it was where the reward model is sure."""
+
+    alarm_share: float = 0.2
+    """Share of the budget that is asked ahead of its time while the reward model may be fooled."""
+
     upfront: float = 0.25
     """Share of the budget that may be asked before any training."""
 
@@ -88,7 +94,7 @@ class LabelsConfig:
 
     teachers: tuple[str, ...] = ()
     """A crowd of scripted teachers in place of the one, like "7x" "3x mistakes=0.5": how many, and in what they differ
-    from it (beta, mistakes, skip, tie, gamma)."""
+    from it (beta, mistakes, skip, tie, gamma, or glances: goes by what one camera shows)."""
 
     overlap: float = 0.0
     """Share of the questions that several raters answer; the further answers are beside the budget."""
@@ -123,7 +129,8 @@ class LabelsConfig:
             raise ValueError("TLS needs a certificate and its key: give both labels.tls-cert and labels.tls-key")
         if self.clip_steps < 2:
             raise ValueError(f"labels.clip-steps must be 2 or more, not {self.clip_steps}")
-        for name in ("uniform_share", "upfront", "teacher_mistakes", "overlap", "gold_share", "repeat_share"):
+        shares = ("uniform_share", "check_share", "alarm_share", "upfront", "teacher_mistakes")
+        for name in (*shares, "overlap", "gold_share", "repeat_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"labels.{name.replace('_', '-')} must be from 0 to 1, not {getattr(self, name)}")
         if not 0 < self.pause_error <= 1:

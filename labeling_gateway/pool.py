@@ -12,6 +12,9 @@ from contracts.encoding import content_hash
 
 POOL_CLIPS = 2000
 
+Candidate = tuple[str, bytes, Clip]
+"""A clip with its hash and its bytes."""
+
 
 class Pool:
     """The newest clips that nobody has been asked about."""
@@ -39,9 +42,9 @@ class Pool:
         if len(self._clips) > self._size:
             self._clips.popitem(last=False)
 
-    def newest(self, count: int) -> list[tuple[str, bytes, Clip]]:
+    def newest(self, count: int) -> list[Candidate]:
         """Up to ``count`` clips with hash and bytes, newest first, all of the newest one's scene."""
-        found: list[tuple[str, bytes, Clip]] = []
+        found: list[Candidate] = []
         for name, data in reversed(self._clips.items()):
             clip = Clip.from_bytes(data)
             if not found or clip.scene == found[0][2].scene:

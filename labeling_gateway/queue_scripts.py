@@ -30,14 +30,15 @@ end
 if redis.call('EXISTS', ARGV[5], ARGV[6]) < 2 then
   return 'clips'
 end
-local seq = redis.call('RPUSH', asked, ARGV[2])
+local seq = redis.call('RPUSH', asked, ARGV[2]) - tonumber(ARGV[8])
 redis.call('HSET', record, 'body', ARGV[3], 'seq', seq)
 if tonumber(ARGV[7]) > 1 then redis.call('HSET', record, 'opinions', ARGV[7]) end
 redis.call('ZADD', queue, seq, ARGV[2])
 return 'asked'
 """
 )
-"""ARGV: prefix, id, body, budget, keys of both clips, opinions. Returns asked, budget or clips (one is missing)."""
+"""ARGV: prefix, id, body, budget, keys of both clips, opinions, how many places ahead of its turn it is asked.
+Returns asked, budget or clips (one is missing)."""
 
 # Expired leases go back to their own place, so that the oldest questions are answered first.
 _EXPIRE = (

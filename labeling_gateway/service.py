@@ -15,10 +15,12 @@ from contracts.label import Query
 from contracts.rollout import UNFITTED
 from labeling_gateway.client import Counts, GatewayClient
 from labeling_gateway.config import GatewayConfig, LabelsConfig
+from labeling_gateway.evidence import Claim, claims
 from labeling_gateway.pausing import RaterErrors, pause_careless
-from labeling_gateway.pool import Pool
+from labeling_gateway.pool import Candidate, Pool
 from labeling_gateway.schedule import due
-from labeling_gateway.selection import PAIRS_PER_QUESTION, choose, clip_sums, is_overlapped
+from labeling_gateway.selection import PAIRS_PER_QUESTION, clip_sums, is_overlapped, pick
+from labeling_gateway.watch import NEWEST, Watch
 
 logger = logging.getLogger("backflip.labeling_gateway")
 
@@ -57,7 +59,9 @@ class Gateway:
         self._client = client
         self._score = score
         self._rater_errors = rater_errors
-        self._pool = Pool(name for query in client.asked() for name in (query.clip_a, query.clip_b))
+        asked = list(client.asked())
+        self._pool = Pool(name for query in asked for name in (query.clip_a, query.clip_b))
+        self._watch = Watch(client, asked)
         self._candidates = client.counts().candidates
         self._scoring_from = 0.0  # on the monotonic clock, after the reward service did not answer
         self._reported: tuple[int, str] | None = None
@@ -94,7 +98,9 @@ class Gateway:
         if control.budget is not None:
             labels = replace(labels, budget=control.budget)
         unanswered = counts.open + counts.leased
-        wanted = due(labels, progress.share if progress else 0.0, counts.asked, unanswered)
+        self._look(counts.labels, progress.env_steps if progress else 0)
+        alarm = bool(self._watch.standing)
+        wanted = due(labels, progress.share if progress else 0.0, counts.asked, unanswered, alarm)
         asked = 0
         if control.paused:
             waiting = "the owner, who paused asking"
@@ -116,28 +122,50 @@ class Gateway:
         self._show()
         return asked
 
-    def _choose(self, wanted: int, asked: int) -> tuple[list[Query], dict[str, bytes]]:
-        labels = self._config.labels
-        rng = np.random.default_rng([self._config.seed, asked])
-        newest = self._pool.newest(2 * PAIRS_PER_QUESTION * wanted)
+    def _look(self, labels: int, env_steps: int) -> None:
+        """Whether the reward model is being fooled, where there is anything new to tell it by."""
+        front = self._pool.newest(1)
+        if not front or time.monotonic() < self._scoring_from:
+            return
+        if not self._watch.due(labels, front[0][2].policy_version):
+            return
+        newest = self._pool.newest(NEWEST)
+        judged = self._watch.judged(newest[0][2].scene)
+        scored = self._score_clips([*newest, *judged]) if judged else None
+        if scored is not None and scored[1] != UNFITTED:
+            self._watch.look(newest, judged, *scored, env_steps)
+
+    def _score_clips(self, clips: list[Candidate]) -> tuple[np.ndarray, int] | None:
         scored = self._score(
-            np.concatenate([clip.observation for _, _, clip in newest]),
-            np.concatenate([clip.action for _, _, clip in newest]),
+            np.concatenate([clip.observation for _, _, clip in clips]),
+            np.concatenate([clip.action for _, _, clip in clips]),
         )
         if scored is None:
             if not self._scoring_from:
                 logger.warning("the reward service does not answer; no questions are asked until it does")
             self._scoring_from = time.monotonic() + _RETRY_SECONDS
-            return [], {}
+            return None
         if self._scoring_from:
             logger.info("the reward service answers again")
         self._scoring_from = 0.0
+        return scored
+
+    def _choose(self, wanted: int, asked: int) -> tuple[list[Query], dict[str, bytes]]:
+        labels = self._config.labels
+        rng = np.random.default_rng([self._config.seed, asked])
+        newest = self._pool.newest(2 * PAIRS_PER_QUESTION * wanted)
+        considered = [*newest, *self._watch.judged(newest[0][2].scene)]
+        scored = self._score_clips(considered)
+        if scored is None:
+            return [], {}
         member_reward, version = scored
-        sums = None if version == UNFITTED else clip_sums(member_reward, [len(clip) for _, _, clip in newest])
+        sums = None if version == UNFITTED else clip_sums(member_reward, [len(clip) for _, _, clip in considered])
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
-        for pick in choose(len(newest), sums, wanted, labels.uniform_share, rng):
-            (name_a, data_a, clip_a), (name_b, data_b, clip_b) = newest[pick.a], newest[pick.b]
+        alarm = bool(self._watch.standing)
+        picks = pick(len(newest), sums, wanted, labels.uniform_share, labels.check_share, alarm, rng)
+        for one in picks:
+            (name_a, data_a, clip_a), (name_b, data_b, clip_b) = considered[one.a], considered[one.b]
             clips |= {name_a: data_a, name_b: data_b}
             id = f"{asked + len(queries):06d}-{content_hash((name_a + name_b).encode())[:12]}"
             queries.append(
@@ -146,13 +174,19 @@ class Gateway:
                     clip_a=name_a,
                     clip_b=name_b,
                     scene=clip_a.scene,
-                    chosen_by=pick.chosen_by,
-                    disagreement=pick.disagreement,
+                    chosen_by=one.chosen_by,
+                    disagreement=one.disagreement,
                     policy_version=max(clip_a.policy_version, clip_b.policy_version),
                     reward_version=version,
                     opinions=labels.raters_per_question if is_overlapped(id, labels.overlap) else 1,
                 )
             )
+        said: dict[str, Claim] = {}
+        if sums is not None and picks:
+            pairs = np.array([(one.a, one.b) for one in picks])
+            for query, claim in zip(queries, claims(sums, pairs), strict=True):
+                said[query.id] = replace(claim, doubted=query.chosen_by == "disagreement")
+        self._watch.asking(said, [considered[clip] for one in picks for clip in (one.a, one.b)])
         return queries, clips
 
     def _report(self, waiting: str) -> None:

@@ -121,6 +121,16 @@ class Keys:
         return self.prefix + "newest"
 
     @property
+    def alarms(self) -> str:
+        """List: alarms in the order they were raised and ended, JSON."""
+        return self.prefix + "alarms"
+
+    @property
+    def claims(self) -> str:
+        """Hash: what the reward model that chose a question claimed of it, JSON by the question's id."""
+        return self.prefix + "claims"
+
+    @property
     def candidates(self) -> str:
         """Channel: clips that may be asked about."""
         return self.prefix + "candidates"

@@ -14,9 +14,10 @@ import numpy as np
 from contracts import lifetime, log
 from contracts.clip import Clip
 from contracts.encoding import content_hash
-from contracts.label import Choice, Query
+from contracts.label import CHECK, Choice, Query
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import LabelsConfig, TeacherConfig
+from labeling_gateway.onlooker import apparent_grasp
 from labeling_gateway.polling import poll, store_url, told_to_end
 from labeling_gateway.store import StoreError
 from labeling_gateway.traits import Teacher, judge
@@ -32,6 +33,7 @@ class ScriptedTeacher:
 
     A question gets the same answer whenever this rater is asked: chance depends on the seed, the rater's
     number and the question's id alone. But a repeat is judged afresh, as somebody would who doesn't remember.
+    One who glances looks from every side at checks, and at all questions once there was an alarm.
     """
 
     def __init__(
@@ -61,11 +63,22 @@ class ScriptedTeacher:
 
     def judge(self, query: Query, a: Clip, b: Clip, *, again: bool = False) -> Choice:
         """What this teacher says of two clips. Raises ValueError where they carry no oracle."""
-        if a.oracle is None or b.oracle is None:
-            raise ValueError(f"question {query.id} has clips without a score of the task; a scripted teacher needs one")
         id = f"{query.id} again" if again else query.id
         rng = np.random.default_rng([*self._entropy, int(content_hash(id.encode())[:16], 16)])
-        return judge(self._traits, a.oracle, b.oracle, rng)
+        seen = self._glance if self._glances_at(query) else _oracle
+        return judge(self._traits, seen(query, a), seen(query, b), rng)
+
+    def _glances_at(self, query: Query) -> bool:
+        return self._traits.glances and query.chosen_by != CHECK and not self._client.alarms()
+
+    def _glance(self, query: Query, clip: Clip) -> np.ndarray:
+        return apparent_grasp(self._client.scene(query.scene), clip)
+
+
+def _oracle(query: Query, clip: Clip) -> np.ndarray:
+    if clip.oracle is None:
+        raise ValueError(f"question {query.id} has clips without a score of the task; a scripted teacher needs one")
+    return clip.oracle
 
 
 class Crowd:

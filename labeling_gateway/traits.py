@@ -24,6 +24,7 @@ class Teacher:
     skip: float = -math.inf  # says "can't tell" where neither clip's score is above this
     tie: float = 0.0  # says they are equal where their scores differ by less than this
     gamma: float = 1.0  # a step counts this much less than the one after it: short sight
+    glances: bool = False  # goes by what the scene's camera shows, unless told to look from every side; see `onlooker`
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -41,23 +42,26 @@ class Teacher:
 
 
 def parse_teacher(text: str, usual: Teacher) -> Teacher:
-    """ "7x", "3x mistakes=0.5" or "gamma=0.9 tie=2": how many, then the traits that differ from the usual.
+    """ "7x", "3x mistakes=0.5" or "glances gamma=0.9": how many, then the traits that differ from the usual.
 
     Raises:
         ValueError: it is no such thing; the message says what is wrong.
     """
-    traits = {field.name for field in fields(Teacher)} - {"count"}
+    traits = {field.name for field in fields(Teacher)} - {"count", "glances"}
     changes: dict[str, float] = {}
     count, words = 1, text.split()
     if words and words[0].removesuffix("x").isdigit() and words[0].endswith("x"):
         count = int(words.pop(0)[:-1])
     elif not words:
         raise ValueError('a teacher is written like "3x mistakes=0.5", and this one is empty')
+    if "glances" in words:
+        words.remove("glances")
+        changes["glances"] = True
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or name not in traits or name in changes:
             raise ValueError(
-                f'{word!r} in {text!r} is no trait; write "3x mistakes=0.5", of {", ".join(sorted(traits))}'
+                f'{word!r} in {text!r} is no trait; write "3x mistakes=0.5", of {", ".join(sorted(traits))}, or glances'
             )
         try:
             changes[name] = float(value)

@@ -13,9 +13,10 @@ from contracts.clip import Clip
 from contracts.encoding import canonical_json
 from contracts.label import Choice
 from contracts.rater import RaterError
+from labeling_gateway.alarms import Alarm
 from labeling_gateway.store import StoreError
 from labeling_gateway.web.desk import Desk
-from labeling_gateway.web.owner_models import Curves, RunView
+from labeling_gateway.web.owner_models import AlarmView, Curves, RunView
 from labeling_gateway.web.tally import Entry
 from reward_service.client import RewardClient, RewardRequestError, RewardServiceUnavailable
 
@@ -101,6 +102,7 @@ class Overview:
         curves = Curves(**(report.pop("curves", None) or {name: [] for name in Curves.model_fields}))
         doing, held_up = report.pop("doing", {}), report.pop("held_up", [])
         agreement, agreement_of = await self._agreed()
+        alarms = await desk.call(desk.client.alarms)
         return RunView(
             run=desk.config.run,
             task=desk.config.task,
@@ -124,6 +126,7 @@ class Overview:
             agreement_of=agreement_of,
             alpha=await self._alpha_now(),
             held_out_accuracy=report.get("reward_model_accuracy"),
+            alarms=[_alarm_view(alarm) for alarm in reversed(alarms)],
             newest=desk.tally.newest,
         )
 
@@ -168,3 +171,16 @@ class Overview:
     def _clips(self, entry: Entry) -> tuple[Clip, Clip]:
         query = self._desk.read_query(entry.label.query)
         return self._desk.clip(query.clip_a), self._desk.clip(query.clip_b)
+
+
+def _alarm_view(alarm: Alarm) -> AlarmView:
+    return AlarmView(
+        sign=alarm.sign,
+        words=alarm.words,
+        raised_at=alarm.raised_at,
+        ended_at=alarm.ended_at,
+        env_steps=alarm.env_steps,
+        policy_version=alarm.policy_version,
+        reward_version=alarm.reward_version,
+        figures=alarm.figures,
+    )

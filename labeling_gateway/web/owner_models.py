@@ -127,6 +127,19 @@ class Curves(BaseModel):
     accuracy: list[float | None]
 
 
+class AlarmView(BaseModel):
+    """The reward model may be fooled; docs/alarms.md says by what, and what to do."""
+
+    sign: str
+    words: str = Field(description="What was seen, in plain words.")
+    raised_at: float = Field(description="Seconds since the epoch.")
+    ended_at: float | None = Field(description="None while it stands.")
+    env_steps: int = Field(description="Steps of the run when it was raised.")
+    policy_version: int
+    reward_version: int
+    figures: dict[str, float] = Field(description="By which it was raised.")
+
+
 class RunView(BaseModel):
     run: str
     task: str
@@ -150,4 +163,5 @@ class RunView(BaseModel):
     agreement_of: int = Field(description="How many answers that is measured on.")
     alpha: float | None = Field(description="Krippendorff's alpha of raters who answered the same questions.")
     held_out_accuracy: float | None
+    alarms: list[AlarmView] = Field(description="Every alarm of the run, newest first.")
     newest: str = Field(description="Offset of the newest label: where it changes, there are new labels to fetch.")

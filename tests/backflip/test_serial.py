@@ -93,7 +93,7 @@ def test_a_seed_fixes_the_whole_run(tmp_path: Path) -> None:
 
     # And it was a run: everything asked and answered once, several fits, learning since the first.
     assert len(one.answers) == len({query for query, _ in one.answers}) == 30
-    assert {query.chosen_by for query in one.queries} == {"uniform", "disagreement"}
+    assert {query.chosen_by for query in one.queries} >= {"uniform", "disagreement"}
     assert one.reward_versions == sorted(one.reward_versions) and one.reward_versions[-1] >= 3
     assert one.progress.skipped_slabs == one.reward_versions.count(0) > 0
     assert one.progress.updates == len(one.reward_versions) - one.progress.skipped_slabs

@@ -22,6 +22,7 @@ from backflip.errors import UserError
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from backflip.system import label_parts, open_store, worker_specs
+from labeling_gateway.alarms import Alarm
 from labeling_gateway.client import Counts
 from labeling_gateway.embedded import free_port
 from reward_service.ensemble import Ensemble, initial_layers
@@ -76,6 +77,12 @@ def test_every_part_that_turns_questions_into_a_reward_says_what_it_does() -> No
         "raters": "bob is paused: about 48% of 60 answers seem to name the wrong clip",
     }
     assert amid["raters"].held_up, "the owner shall see it"
+    assert "alarm" not in amid
+    seen = Alarm("contradicted", 0.0, 100, 3, 2, {})
+    over = Alarm("unfamiliar", 0.0, 50, 2, 1, {}, ended_at=1.0, ended_env_steps=60)
+    alarm = label_parts(config, counts(), fitted=40, version=3, paused={}, alarms=[over, seen])["alarm"]
+    assert alarm.held_up
+    assert alarm.doing == f"the reward model may be fooled: {seen.words}"
     nobody = replace(config, labels=replace(config.labels, source="none"))
     assert "teacher" not in label_parts(nobody, counts(), fitted=0, version=0, paused={})
 

@@ -36,7 +36,13 @@ def score(observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]
 
 
 def ask(
-    client: GatewayClient, count: int, *, budget: int = 10_000, scene: str = "scene", opinions: int = 1
+    client: GatewayClient,
+    count: int,
+    *,
+    budget: int = 10_000,
+    scene: str = "scene",
+    opinions: int = 1,
+    chosen_by: str = "uniform",
 ) -> list[Query]:
     """Puts ``count`` questions in the queue, past any schedule."""
     queries: list[Query] = []
@@ -52,7 +58,7 @@ def ask(
                 clip_a=names[0],
                 clip_b=names[1],
                 scene=scene,
-                chosen_by="uniform",
+                chosen_by=chosen_by,
                 disagreement=0.0,
                 policy_version=0,
                 reward_version=0,

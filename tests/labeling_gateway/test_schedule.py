@@ -44,6 +44,15 @@ def test_answers_are_waited_for_when_more_than_a_batch_is_open() -> None:
     assert due(labels, 0.0, 44, 23) == 0
 
 
+def test_an_alarm_asks_ahead_of_time_within_the_budget() -> None:
+    labels = LabelsConfig(budget=100, alarm_share=0.2)
+    assert allowed(labels, 0.3, alarm=True) == allowed(labels, 0.3) + 20
+    assert allowed(labels, 1.0, alarm=True) == 100
+    assert (due(labels, 0.0, 25, 0), due(labels, 0.0, 25, 0, alarm=True)) == (0, 5)
+    assert due(labels, 0.0, 25, 8, alarm=True) == 5, "not behind a batch that waits"
+    assert due(labels, 0.0, 25, 11, alarm=True) == 0
+
+
 def test_nobody_answering_means_nothing_asked() -> None:
     assert due(LabelsConfig(budget=900, source="none"), 1.0, 0, 0) == 0
     assert due(LabelsConfig(budget=0), 1.0, 0, 0) == 0

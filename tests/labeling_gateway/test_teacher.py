@@ -140,11 +140,14 @@ def test_traits_are_those_of_b_pref() -> None:
 
 
 def test_teachers_are_written_as_how_many_and_what_differs() -> None:
-    labels = LabelsConfig(teachers=("7x", "3x mistakes=0.5 beta=2", "skip=-1 tie=3 gamma=0.9"), teacher_mistakes=0.1)
+    labels = LabelsConfig(
+        teachers=("7x", "3x mistakes=0.5 beta=2", "skip=-1 tie=3 gamma=0.9", "2x glances"), teacher_mistakes=0.1
+    )
     assert labels.crowd == (
         Teacher(count=7, mistakes=0.1),
         Teacher(count=3, mistakes=0.5, beta=2.0),
         Teacher(mistakes=0.1, skip=-1.0, tie=3.0, gamma=0.9),
+        Teacher(count=2, mistakes=0.1, glances=True),
     )
     assert LabelsConfig(teacher_beta=3.0).crowd == (Teacher(beta=3.0),)
 
@@ -155,7 +158,8 @@ def test_teachers_are_written_as_how_many_and_what_differs() -> None:
         ("", "empty"),
         ("0x", "count must be 1 or more"),
         ("3", "'3' in '3' is no trait"),
-        ("3x mistake=0.5", "of beta, gamma, mistakes, skip, tie"),
+        ("3x mistake=0.5", "of beta, gamma, mistakes, skip, tie, or glances"),
+        ("glances=1", "'glances=1' in 'glances=1' is no trait"),
         ("3x beta=1 beta=2", "'beta=2'"),
         ("beta=much", "needs a number"),
         ("mistakes=1.5", "from 0 to 1"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from contracts.label import Choice
+from labeling_gateway.alarms import Alarm
 from tests.labeling_gateway.web.browser import PATIENCE, open_dashboard, open_label_page, person, saved, shown
 from tests.labeling_gateway.web.server import Server, ask
 
@@ -42,6 +44,19 @@ def test_what_happens_is_seen_as_it_happens(server: Server, owner: BrowserContex
     expect(page.locator("#doing dt")).to_have_text(["questions"])
     server.gateway.report_run({"reported_at": time.time(), "doing": {"labeling gateway": "waiting for answers"}})
     expect(page.locator("#doing dt")).to_have_text(["labeling gateway"])
+
+
+def test_an_alarm_is_seen_until_it_is_over(server: Server, owner: BrowserContext) -> None:
+    page = open_dashboard(owner, server)
+    expect(page.locator("#budget-text")).to_be_visible()
+    expect(page.locator("#alarms")).to_be_hidden()
+    alarm = Alarm("contradicted", time.time(), 150_000, 12, 7, {"contradiction": 4.2})
+    server.gateway.note_alarm(alarm)
+    expect(page.get_by_role("alert")).to_contain_text("The reward model may be fooled")
+    expect(page.locator("#alarms li")).to_contain_text(alarm.words)
+    server.gateway.note_alarm(replace(alarm, ended_at=time.time(), ended_env_steps=200_000))
+    expect(page.locator("#alarms h2")).to_have_text("The reward model may have been fooled; that is over.")
+    expect(page.locator("#alarms li.over")).to_have_count(1)
 
 
 def test_asking_is_paused_and_the_budget_changed(server: Server, owner: BrowserContext) -> None:

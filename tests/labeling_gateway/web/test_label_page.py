@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route, expect
 
 from tests.labeling_gateway.web.browser import (
     PATIENCE,
@@ -231,13 +232,20 @@ def test_the_end_is_said_and_stays_when_the_run_is_over(server: Server, ann: Bro
     expect(page.locator("#waiting-what")).to_have_text("All done – thank you!")
 
 
-def test_an_answer_is_one_request(server: Server, ann: BrowserContext) -> None:
+def test_an_answer_is_one_request_on_a_slow_line_too(server: Server, ann: BrowserContext) -> None:
     ask(server, 9)
     page = open_label_page(ann, server)
-    page.wait_for_timeout(3500)  # all that it holds ahead has come
+    shown(page, 1)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(f"{request.method} {request.url.rpartition('/')[2]}"))
+
+    def slowly(route: Route) -> None:
+        time.sleep(3.5)  # the page looks every three seconds whether it has enough
+        route.continue_()
+
     for number in (1, 2, 3):
+        if number == 2:
+            page.route("**/answers", slowly, times=1)
         shown(page, number)
         page.keyboard.press("ArrowLeft")
         saved(page, "Left is better")

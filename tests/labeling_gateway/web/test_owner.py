@@ -15,6 +15,7 @@ import numpy as np
 from pyarrow import parquet
 
 from contracts.clip import Clip
+from labeling_gateway.alarms import Alarm
 from labeling_gateway.embedded import EmbeddedStore
 from reward_service.client import RewardClient
 from tests.labeling_gateway.web.server import STEPS, Server, ask, hopper_clip, serving
@@ -36,6 +37,19 @@ REPORT = {
 }
 
 
+def test_alarms_are_told_newest_first_with_when_they_ended(server: Server) -> None:
+    first = Alarm("contradicted", 10.0, 1000, 5, 3, {"contradiction": 4.2})
+    second = Alarm("unfamiliar", 20.0, 2000, 9, 4, {"unfamiliarity": 3.1})
+    over = replace(first, ended_at=30.0, ended_env_steps=3000)
+    for alarm in (first, second, over):
+        server.gateway.note_alarm(alarm)
+    told = server.owner().get("run").json()["alarms"]
+    assert [(alarm["sign"], alarm["ended_at"]) for alarm in told] == [("unfamiliar", None), ("contradicted", 30.0)]
+    assert told[1]["words"] == first.words
+    assert told[1]["figures"] == {"contradiction": 4.2} and told[1]["env_steps"] == 1000
+    assert server.gateway.alarms() == [over, second]
+
+
 def test_everything_of_a_run_in_one_object(server: Server) -> None:
     ask(server, 3)
     ann, owner = server.labeler(), server.owner()
@@ -46,6 +60,7 @@ def test_everything_of_a_run_in_one_object(server: Server) -> None:
     assert (run["asked"], run["open"], run["leased"], run["used"]) == (3, 1, 1, 1)
     assert (run["paused"], run["budget"], run["held_out_accuracy"]) == (False, 900, 0.75)
     assert run["answers_per_minute"] == 1.0
+    assert run["alarms"] == []
     assert run["doing"] == REPORT["doing"] and run["curves"] == REPORT["curves"]
     assert run["report"]["env_steps"] == 1000
     assert run["newest"] == server.gateway.read_labels("", 1)[0][0]

@@ -1,5 +1,6 @@
 // The owner's page: how the run is, as it happens.
 
+import { showAlarms } from "./alarms";
 import { Answers } from "./answers";
 import { logIn, pause, Refused, send } from "./api";
 import { chart, short } from "./chart";
@@ -58,6 +59,7 @@ class Dashboard {
     say(found("pause"), view.paused ? "Go on asking" : "Pause asking");
     this.showTiles(view);
     this.showDoing(view);
+    showAlarms(view.alarms);
     const { env_steps, true_return, predicted_return, accuracy } = view.curves;
     chart(
       found("return-chart"),

@@ -29,7 +29,10 @@ interface Undoable {
 
 class LabelPage {
   private readonly theatre = new Theatre();
-  private readonly supply = new Supply(() => this.refresh());
+  private readonly supply = new Supply(
+    () => this.refresh(),
+    () => this.outbox.delivery === "sending",
+  );
   private readonly outbox: Outbox;
   private readonly stint = new Stint();
   private readonly patience = new Patience(Object.keys(SAID).map((choice) => found(`answer-${choice}`)));

@@ -24,7 +24,18 @@ export interface RunView {
   agreement_of: number;
   alpha: number | null; // Krippendorff's
   held_out_accuracy: number | null;
+  alarms: AlarmView[]; // newest first
   newest: string;
+}
+
+export interface AlarmView {
+  sign: string;
+  words: string;
+  raised_at: number;
+  ended_at: number | null; // while it stands
+  env_steps: number;
+  policy_version: number;
+  reward_version: number;
 }
 
 export interface Curves {

@@ -33,8 +33,14 @@ export class Supply {
   private held = new Map<string, Held>(); // by query; the shown one and those being loaded too
   private filling = false;
 
-  /** `changed` is called when there are more questions, or none to be had. */
-  constructor(private readonly changed: () => void) {
+  /**
+   * `changed` is called when there are more questions, or none to be had.
+   * `coming` says that an answer is on its way, which brings back what is missing.
+   */
+  constructor(
+    private readonly changed: () => void,
+    private readonly coming: () => boolean,
+  ) {
     setInterval(() => void this.keepUp(), LOOK);
     document.addEventListener("visibilitychange", () => void this.keepUp());
     window.addEventListener("online", () => void this.fill());
@@ -127,7 +133,7 @@ export class Supply {
         this.changed();
       }
     }
-    void this.fill();
+    if (!this.coming()) void this.fill();
   }
 
   private hold(pair: Pair): void {

@@ -1,0 +1,140 @@
+"""Watches whether the reward model is being fooled, and says which clips people should look at then."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from contracts.clip import Clip
+from contracts.label import Choice, Opinion, Query
+from labeling_gateway.alarms import Alarm, Figures, changes
+from labeling_gateway.client import GatewayClient
+from labeling_gateway.evidence import (
+    Claim,
+    Outcome,
+    contradiction,
+    fall_of_agreement,
+    rise,
+    unfamiliarity,
+    variety,
+)
+from labeling_gateway.pool import Candidate
+from labeling_gateway.selection import clip_sums
+
+logger = logging.getLogger("backflip.labeling_gateway")
+
+JUDGED = 64
+"""Clips that people were asked about lately, which what the policy does now is compared with."""
+
+NEWEST = 32
+"""Candidates that stand for what the policy does now."""
+
+_VERSIONS = 5  # policy versions between two looks, as long as no answer comes
+_PAGE = 500
+_DIGITS = 3
+
+
+class Watch:
+    """Follows the label log and the candidates. What it needs after a restart is in the store."""
+
+    def __init__(self, client: GatewayClient, asked: list[Query]) -> None:
+        self._client = client
+        self._claims = client.claims()
+        self._outcomes: dict[str, Outcome] = {}  # of first opinions that stand, by log offset, in its order
+        self._offset = ""
+        self._due_at = (-1, -_VERSIONS)  # labels, and the newest candidate's policy version
+        self._figures = Figures()
+        self._standing = {alarm.sign: alarm for alarm in client.alarms() if alarm.ended_at is None}
+        self._judged: deque[Candidate] = deque(maxlen=JUDGED)
+        for query in asked[-JUDGED // 2 :]:
+            for name, data in zip((query.clip_a, query.clip_b), client.clip_bytes(query), strict=True):
+                self._judged.append((name, data, Clip.from_bytes(data)))
+
+    @property
+    def standing(self) -> list[Alarm]:
+        return list(self._standing.values())
+
+    def asking(self, claims: dict[str, Claim], clips: list[Candidate]) -> None:
+        """Before questions are asked: what the model claims of each, by its id, and the clips they are about."""
+        if claims:
+            self._client.note_claims(claims)
+        self._claims |= claims
+        known = {name for name, _, _ in self._judged}
+        self._judged.extend(clip for clip in clips if clip[0] not in known)
+
+    def judged(self, scene: str) -> list[Candidate]:
+        """Clips of a scene that people were asked about lately, oldest first."""
+        return [clip for clip in self._judged if clip[2].scene == scene]
+
+    def due(self, labels: int, newest_version: int) -> bool:
+        """Whether anything is new since it last was: the number of labels in the log, or what the policy does."""
+        seen, version = self._due_at
+        if labels == seen and newest_version < version + _VERSIONS:
+            return False
+        self._due_at = (labels, newest_version)
+        return True
+
+    def look(
+        self,
+        newest: list[Candidate],
+        judged: list[Candidate],
+        member_reward: np.ndarray,
+        reward_version: int,
+        env_steps: int,
+    ) -> None:
+        """Raises and ends alarms; they are on disk, and in the log, when this returns.
+
+        Args:
+            newest: what the policy does now.
+            member_reward: [B, K], of the steps of the newest clips and then of the judged ones.
+        """
+        self._follow()
+        policy_version = max(clip.policy_version for _, _, clip in newest)
+        outcomes = list(self._outcomes.values())
+        lengths = [len(clip) for _, _, clip in [*newest, *judged]]
+        steps = sum(lengths[: len(newest)])
+        sums = clip_sums(member_reward, lengths)
+        now = self._figures = Figures(
+            contradiction=contradiction(outcomes),
+            agreement_fall=fall_of_agreement(outcomes),
+            rise=rise(sums[: len(newest)], sums[len(newest) :]),
+            unfamiliarity=unfamiliarity(member_reward[:steps], member_reward[steps:]),
+            variety=variety(_inputs(newest), _inputs(judged)),
+        )
+        raised, ended = changes(set(self._standing), now)
+        figures = {name: round(value, _DIGITS) for name, value in asdict(now).items()}
+        for sign in raised:
+            alarm = Alarm(sign, round(time.time(), _DIGITS), env_steps, policy_version, reward_version, figures)
+            self._client.note_alarm(alarm)
+            self._standing[sign] = alarm
+            logger.warning("alarm, the reward model may be fooled: %s (%s)", alarm.words, _words(figures))
+        for sign in ended:
+            alarm = replace(self._standing[sign], ended_at=round(time.time(), _DIGITS), ended_env_steps=env_steps)
+            self._client.note_alarm(alarm)
+            del self._standing[sign]
+            logger.warning("alarm over: %s (%s)", alarm.words, _words(figures))
+
+    def _follow(self) -> None:
+        """Reads on to the log's end."""
+        while page := self._client.read_labels(self._offset, _PAGE):
+            for offset, label in page:
+                self._outcomes.pop(label.supersedes, None)
+                claim = self._claims.get(label.query)
+                if claim is not None and label.opinion is Opinion.FIRST and label.choice in (Choice.A, Choice.B):
+                    self._outcomes[offset] = Outcome(claim, label.choice is Choice.A)
+                self._offset = offset
+
+
+def _inputs(clips: list[Candidate]) -> np.ndarray:
+    """[M, L, D + A] of those clips that are as long as most."""
+    lengths = [len(clip) for _, _, clip in clips]
+    usual = max(set(lengths), key=lengths.count)
+    return np.stack([np.concatenate((clip.observation, clip.action), 1) for _, _, clip in clips if len(clip) == usual])
+
+
+def _words(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in figures.items())
