@@ -1,13 +1,35 @@
-"""Cuts candidate clips from a slab: states and what the reward model sees, never pixels."""
+"""Cuts candidate clips from a slab: what the reward model sees, and the states or pictures that people see."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from actors.sampler import Track
+from actors.sampler import Shot, Track
 from contracts.clip import Clip
+from contracts.film import encode_film
 from contracts.rollout import Rollout
 from contracts.spaces import Spaces
+
+
+def plan_shots(worlds: int, steps: int, length: int, count: int, random: np.random.Generator) -> list[Shot]:
+    """Where a slab that is yet to be sampled will be filmed: up to ``count`` stretches, each of another world.
+
+    Pictures cost time to draw and space to keep, so only those of candidates are drawn at all. A stretch in
+    which an episode turns out to end becomes no clip.
+    """
+    filmed = random.permutation(worlds)[:count]
+    starts = random.integers(0, steps - length + 1, len(filmed))
+    return [Shot(int(world), int(start), length) for world, start in zip(filmed, starts, strict=True)]
+
+
+def cut_shots(rollout: Rollout, track: Track, spaces: Spaces, scene: str, *, timestep: float) -> list[Clip]:
+    """A clip of every shot that was filmed within one episode and without invalid rows."""
+    clips = []
+    for shot, film in track.films.items():
+        if _whole_stretches(rollout, shot.length)[shot.start, shot.world]:
+            encoded = encode_film(np.stack(film), timestep)
+            clips.append(_cut(rollout, track, spaces, scene, shot.world, shot.start, shot.length, encoded))
+    return clips
 
 
 def cut_clips(
@@ -31,22 +53,34 @@ def cut_clips(
         starts = np.flatnonzero(whole[:, world])
         if not len(starts):
             continue
-        start = int(random.choice(starts))
-        rows = slice(start, start + length)
-        clips.append(
-            Clip(
-                observation=rollout.observation[rows, world].copy(),
-                action=spaces.action.encode(rollout.action[rows, world]).copy(),
-                state=track.state[rows, world].copy(),
-                scene=scene,
-                policy_version=rollout.policy_version,
-                actor=rollout.actor,
-                oracle=track.score[rows, world].copy(),
-            )
-        )
+        clips.append(_cut(rollout, track, spaces, scene, world, int(random.choice(starts)), length))
         if len(clips) == count:
             break
     return clips
+
+
+def _cut(
+    rollout: Rollout,
+    track: Track,
+    spaces: Spaces,
+    scene: str,
+    world: int,
+    start: int,
+    length: int,
+    film: bytes = b"",
+) -> Clip:
+    rows = slice(start, start + length)
+    return Clip(
+        observation=rollout.observation[rows, world].copy(),
+        action=spaces.action.encode(rollout.action[rows, world]).copy(),
+        state=track.state[rows, world].copy(),
+        scene=scene,
+        policy_version=rollout.policy_version,
+        actor=rollout.actor,
+        oracle=track.score[rows, world].copy(),
+        stack=spaces.observation.stack,
+        film=film,
+    )
 
 
 def _whole_stretches(rollout: Rollout, length: int) -> np.ndarray:

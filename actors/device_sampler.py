@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from actors.episodes import EpisodeBook
-from actors.sampler import Track
+from actors.sampler import Shot, Track
 from actors.simulators.warp_engine import WarpSimulator
 from contracts.rollout import UNFITTED, Rollout
 from learner.policy import ActionNoise, Policy, PolicySnapshot, PolicySpec
@@ -49,10 +50,11 @@ class DeviceSampler:
             self.policy.load(snapshot)
             self.policy_version = snapshot.version
 
-    def sample(self) -> tuple[Rollout, Track]:
-        """One slab on the device, not yet scored, and its track on the host."""
+    def sample(self, shots: Sequence[Shot] = ()) -> tuple[Rollout, Track]:
+        """One slab on the device, not yet scored, and its track on the host, whose states draw every clip."""
+        assert not shots, "states are all there is to draw"
         simulator, spaces = self.simulator, self.policy.spec.spaces
-        observation = self._rows(spaces.observation_size)
+        observation = self._rows(*spaces.observation.shape)
         action = self._rows(spaces.action.size)
         log_prob, score, odometer = (self._rows() for _ in range(3))
         truncated, valid = (self._rows(dtype=torch.bool) for _ in range(2))

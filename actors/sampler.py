@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import torch
 
 from actors.episodes import EpisodeBook
-from actors.simulators.protocol import Simulator, Transition
+from actors.simulators.protocol import Draws, Simulator, Transition
 from contracts.rollout import UNFITTED, Rollout
 from learner.policy import ActionNoise, Policy, PolicySnapshot, PolicySpec
+
+
+@dataclass(frozen=True)
+class Shot:
+    """``length`` rows of one world, from row ``start`` on, of which pictures are drawn."""
+
+    world: int
+    start: int
+    length: int
 
 
 @dataclass
@@ -22,6 +32,7 @@ class Track:
     state: np.ndarray  # float32 [T, N, S], what each row's observation shows
     score: np.ndarray  # float32 [T, N]
     odometer: np.ndarray  # float32 [T, N]
+    films: dict[Shot, list[np.ndarray]] = field(default_factory=dict)  # a picture a row, uint8 [H, W, 3]
 
 
 class Sampler:
@@ -69,9 +80,10 @@ class Sampler:
             self.policy.load(snapshot)
             self.policy_version = snapshot.version
 
-    def sample(self) -> tuple[Rollout, Track]:
-        """One slab, not yet scored: its rewards are zero."""
+    def sample(self, shots: Sequence[Shot] = ()) -> tuple[Rollout, Track]:
+        """One slab, not yet scored: its rewards are zero. The simulator draws the ``shots`` meanwhile."""
         rollout, track = self._empty_slab()
+        track.films = {shot: [] for shot in shots}
         finals: list[tuple[np.ndarray, np.ndarray]] = []
         pending: list[Future[Transition] | None] = [None] * len(self.simulators)
         for t in range(self.steps + 1):
@@ -81,6 +93,7 @@ class Sampler:
                     finals.append(self._take(rollout, track, t - 1, columns, future.result()))
                 if t < self.steps:
                     track.state[t, columns] = simulator.state()
+                    _film(track.films, t, columns, simulator)
                     pending[group] = self._stepping.submit(simulator.step, self._act(rollout, t, columns))
         rollout.last_observation[:] = self._observation
         _set_finals(rollout, finals)
@@ -122,10 +135,10 @@ class Sampler:
         # Fresh arrays: a slab is handed over by reference, in one process even to the learner.
         shape = (self.steps, self.worlds)
         spaces = self.policy.spec.spaces
-        continuous = spaces.action.kind == "continuous"
+        observed, continuous = spaces.observation, spaces.action.kind == "continuous"
         action_shape = (*shape, spaces.action.size) if continuous else shape
         rollout = Rollout(
-            observation=np.empty((*shape, spaces.observation_size), np.float32),
+            observation=np.empty((*shape, *observed.shape), observed.dtype),
             action=np.empty(action_shape, np.float32 if continuous else np.int64),
             log_prob=np.empty(shape, np.float32),
             reward=np.zeros(shape, np.float32),
@@ -133,14 +146,28 @@ class Sampler:
             truncated=np.empty(shape, bool),
             valid=np.empty(shape, bool),
             final_row=np.empty(0, np.int64),
-            final_observation=np.empty((0, spaces.observation_size), np.float32),
-            last_observation=np.empty((self.worlds, spaces.observation_size), np.float32),
+            final_observation=np.empty((0, *observed.shape), observed.dtype),
+            last_observation=np.empty((self.worlds, *observed.shape), observed.dtype),
             policy_version=self.policy_version,
             reward_version=UNFITTED,
             actor=self.actor,
         )
         state = np.empty((*shape, self.simulators[0].state_size), np.float32)
-        return rollout, Track(state, *(np.empty(shape, np.float32) for _ in range(2)))
+        return rollout, Track(state, score=np.empty(shape, np.float32), odometer=np.empty(shape, np.float32))
+
+
+def _film(films: dict[Shot, list[np.ndarray]], t: int, columns: slice, simulator: Simulator) -> None:
+    """Have row t of a group's shots drawn, all in one call."""
+    rolling = [
+        shot
+        for shot in films
+        if columns.start <= shot.world < columns.stop and shot.start <= t < shot.start + shot.length
+    ]
+    if rolling:
+        assert isinstance(simulator, Draws)
+        drawn = simulator.pictures(np.array([shot.world - columns.start for shot in rolling]))
+        for shot, picture in zip(rolling, drawn, strict=True):
+            films[shot].append(picture)
 
 
 def _set_finals(rollout: Rollout, finals: list[tuple[np.ndarray, np.ndarray]]) -> None:

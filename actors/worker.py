@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from actors.clips import cut_clips
+from actors.clips import cut_clips, cut_shots, plan_shots
 from actors.config import ActorsConfig
-from actors.sampler import Sampler, Track
+from actors.sampler import Sampler, Shot, Track
 from actors.simulators.protocol import Simulator
 from actors.simulators.registry import make_simulator
 from contracts.clip import Clip
 from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
-from learner.policy import PolicySnapshot, PolicySpec
+from learner.policy import Encoder, PolicySnapshot, PolicySpec
 
 if TYPE_CHECKING:  # Warp takes seconds to import
     from actors.device_sampler import DeviceSampler
     from actors.simulators.warp_engine import WarpSimulator
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int]]
-"""(observation [B, D], encoded action [B, A]) to (reward [B], reward version)."""
+"""(observation [B, ...], encoded action [B, A]) to (reward [B], reward version)."""
 
 Offer = Callable[[list[Clip]], None]
 
@@ -43,6 +43,7 @@ class WorkerSpec:
     hidden: tuple[int, ...]
     clip_steps: int
     seed: int
+    encoder: Encoder = "nature"
     number: int = 0
     log_file: Path | None = None  # of an actor that is a process of its own
 
@@ -72,30 +73,46 @@ class Worker:
         self._offer = offer
         self._true_scale = RunningScale()
         self._random = np.random.default_rng(spec.seed)
+        self._reward_version = UNFITTED  # of the newest slab
 
     def slab(self, snapshot: PolicySnapshot) -> Rollout:
         """Sample one slab by this version, score it, and offer some clips of it."""
         self.sampler.load(snapshot)
-        rollout, track = self.sampler.sample()
+        rollout, track = self.sampler.sample(self._shots())
         seen = rollout.on_host()  # the reward service, the cutter of clips and the display are there
         self._fill_reward(seen, track)
         self.sampler.count_episodes(seen, track)
+        self._reward_version = seen.reward_version
         if self._offer is not None and self.spec.actors.candidates:
-            # Before the first fit every slab is from the same policy, and people wait for questions:
-            # each world gives a clip. Afterwards the newest behaviour matters, and a few are enough.
-            count = self.sampler.worlds if seen.reward_version == UNFITTED else self.spec.actors.candidates
-            self._offer(
-                cut_clips(
-                    seen,
-                    track,
-                    self.spaces,
-                    self.scene.hash,
-                    length=self.spec.clip_steps,
-                    count=count,
-                    random=self._random,
-                )
-            )
+            self._offer(self._candidates(seen, track))
         return rollout if rollout is seen else rollout.judged_as(seen)
+
+    def _count(self) -> int:
+        """How many clips a slab gives.
+
+        Before the first fit every slab is from the same policy, and people wait for questions: each world gives
+        a clip. Afterwards the newest behaviour matters, and a few are enough.
+        """
+        return self.sampler.worlds if self._reward_version == UNFITTED else self.spec.actors.candidates
+
+    def _shots(self) -> list[Shot]:
+        if self._offer is None or self.scene.track != "frames" or not self.spec.actors.candidates:
+            return []
+        sampler, length = self.sampler, self.spec.clip_steps
+        return plan_shots(sampler.worlds, sampler.steps, length, self._count(), self._random)
+
+    def _candidates(self, rollout: Rollout, track: Track) -> list[Clip]:
+        if self.scene.track == "frames":
+            return cut_shots(rollout, track, self.spaces, self.scene.hash, timestep=self.scene.timestep)
+        return cut_clips(
+            rollout,
+            track,
+            self.spaces,
+            self.scene.hash,
+            length=self.spec.clip_steps,
+            count=self._count(),
+            random=self._random,
+        )
 
     def close(self) -> None:
         self.sampler.close()
@@ -106,14 +123,14 @@ class Worker:
             rollout.reward_version = TRUE_REWARD
             return
         # The transitions of a slab in one call, not one world or step at a time.
-        observation = rollout.observation.reshape(-1, self.spaces.observation_size)
+        observation = rollout.observation.reshape(-1, *self.spaces.observation.shape)
         action = self.spaces.action.encode(rollout.action).reshape(-1, self.spaces.action.size)
         reward, rollout.reward_version = self._score(observation, action)
         rollout.reward[:] = reward.reshape(rollout.reward.shape)
 
 
 def _sampler(spec: WorkerSpec, simulators: list[Simulator]) -> Sampler | DeviceSampler:
-    steps, policy = spec.actors.slab_steps, PolicySpec(simulators[0].spaces, spec.hidden)
+    steps, policy = spec.actors.slab_steps, PolicySpec(simulators[0].spaces, spec.hidden, spec.encoder)
     settings = {"noise_correlation": spec.actors.noise_correlation, "actor": spec.number}
     if spec.engine == "warp" and len(simulators) == 1:
         from actors.device_sampler import DeviceSampler

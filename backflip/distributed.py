@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 from ray._private import ray_constants
 from ray._private import worker as ray_worker
@@ -43,7 +44,7 @@ from reward_service.config import RewardServiceConfig
 
 log = logging.getLogger("backflip.launcher")
 
-_OBJECT_STORE_BYTES = 256 * 2**20  # a slab is about a megabyte
+_OBJECT_STORE_BYTES = 256 * 2**20  # at least; a slab of vectors is about a megabyte
 _FACTS_SECONDS = 0.5
 _PROGRESS_SECONDS = 0.25
 
@@ -76,7 +77,7 @@ class DistributedSystem:
         try:
             services = self._start_services(config, folder, spaces, scene)
             self._started_ray = not ray.is_initialized()
-            _start_ray()
+            _start_ray(_slab_bytes(config, spaces) * (2 * config.actors.count + 2))
             logs = folder.logs.resolve()  # Ray's processes may be elsewhere
             specs = worker_specs(config, resumed_at=resumed_at)
             specs = [replace(spec, log_file=logs / f"actor-{spec.number}.log") for spec in specs]
@@ -151,7 +152,7 @@ class DistributedSystem:
             address=address,
             directory=str(folder.reward_model),
             seed=config.seed,
-            observation_size=spaces.observation_size,
+            observation=spaces.observation,
             action_size=spaces.action.size,
             reward=reward_config(config),
         )
@@ -230,8 +231,14 @@ class DistributedSystem:
         facts.parts |= trouble
 
 
-def _start_ray() -> None:
-    """A Ray of our own, on loopback."""
+def _slab_bytes(config: TrainConfig, spaces: Spaces) -> int:
+    """About how much room a slab takes."""
+    observation = spaces.observation.size * np.dtype(spaces.observation.dtype).itemsize
+    return config.actors.worlds * (config.actors.slab_steps + 1) * (observation + 64)
+
+
+def _start_ray(slabs: int) -> None:
+    """A Ray of our own, on loopback, with room for so many bytes of slabs."""
     # Without this, Ray takes the machine's outside address and listens on every interface. Its
     # processes read the variable; here Ray was imported already, and had read it then.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -244,7 +251,7 @@ def _start_ray() -> None:
     ray.init(
         address="local",  # also where RAY_ADDRESS names a cluster: its machines would not reach our loopback
         include_dashboard=False,
-        object_store_memory=_OBJECT_STORE_BYTES,
+        object_store_memory=max(_OBJECT_STORE_BYTES, slabs * 5 // 4),  # weights lie there, too
         configure_logging=False,
         log_to_driver=False,
         runtime_env={"env_vars": {"PYTHONPATH": project, "OMP_NUM_THREADS": "1"}},

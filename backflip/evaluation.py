@@ -7,19 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from actors.simulators.protocol import Simulator
+from actors.simulators.protocol import Draws, Simulator
 from learner.policy import Policy
+
+_FILMED_STEPS = 900  # a minute of a game; all of one would be gigabytes
 
 
 @dataclass(frozen=True)
 class EpisodeTrack:
-    """One evaluated episode of L steps, as clips would show it."""
+    """One evaluated episode of L steps, as clips would show its first l.
 
-    observation: np.ndarray  # float32 [L, D]
-    action: np.ndarray  # float32 [L, A], encoded as the reward model sees it
-    state: np.ndarray  # float32 [L, S], what each observation shows
+    l is L, but where the simulator draws pictures: then the first world's first minute is shown, and none of others.
+    """
+
+    observation: np.ndarray  # [l, ...]
+    action: np.ndarray  # float32 [l, A], encoded as the reward model sees it
+    state: np.ndarray  # float32 [l, S], what each observation shows
     score: np.ndarray  # float32 [L], the task's own
     odometer: np.ndarray  # float32 [L]
+    pictures: np.ndarray | None = None  # uint8 [l, H, W, 3], where no state draws it
 
     def __len__(self) -> int:
         return len(self.score)
@@ -41,22 +47,21 @@ def evaluate(policy: Policy, simulator: Simulator) -> Evaluation:
     The simulator must not stagger its episodes. For the same seed the numbers are the same.
     """
     rows: list[tuple[np.ndarray, ...]] = []
+    counted: list[tuple[np.ndarray, np.ndarray]] = []
     observation = simulator.reset()
     running = np.ones(simulator.worlds, bool)
     lengths = np.zeros(simulator.worlds, np.int64)
     while running.any():
-        state = simulator.state()
         action = policy.mode(torch.from_numpy(observation)).numpy()
+        if len(rows) < _FILMED_STEPS or not isinstance(simulator, Draws):
+            rows.append(_row(simulator, observation, action))
         transition = simulator.step(action)
-        encoded = simulator.spaces.action.encode(action)
-        rows.append((observation, encoded, state, transition.score, transition.odometer))
+        counted.append((transition.score, transition.odometer))
         observation = transition.observation
         lengths += running
         running &= ~(transition.terminated | transition.truncated)
-    columns = [np.stack(column) for column in zip(*rows, strict=True)]
-    tracks = [
-        EpisodeTrack(*(column[: lengths[world], world] for column in columns)) for world in range(simulator.worlds)
-    ]
+    shown, columns = ([np.stack(column) for column in zip(*table, strict=True)] for table in (rows, counted))
+    tracks = [_track(shown, columns, world, int(length)) for world, length in enumerate(lengths)]
     metrics: dict[str, list[float]] = {"steps_per_episode": [float(len(track)) for track in tracks]}
     if simulator.odometer_name:
         metrics[f"{simulator.odometer_name}_per_episode"] = [float(track.odometer[-1]) for track in tracks]
@@ -69,3 +74,18 @@ def evaluate(policy: Policy, simulator: Simulator) -> Evaluation:
         metrics={name: float(np.mean(values)) for name, values in metrics.items()},
         tracks=tracks,
     )
+
+
+def _row(simulator: Simulator, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What is kept to be shown of a step, [n, ...] each, in the order of `EpisodeTrack`."""
+    row = observation, simulator.spaces.action.encode(action), simulator.state()
+    if not isinstance(simulator, Draws):
+        return row
+    return *(column[:1].copy() for column in row), simulator.pictures(np.zeros(1, np.int64))
+
+
+def _track(shown: list[np.ndarray], counted: list[np.ndarray], world: int, length: int) -> EpisodeTrack:
+    columns = [column[:length, world] if world < column.shape[1] else column[:0, 0] for column in shown]
+    observation, action, state, *pictures = columns
+    score, odometer = (column[:length, world] for column in counted)
+    return EpisodeTrack(observation, action, state, score, odometer, pictures[0] if pictures else None)

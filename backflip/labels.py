@@ -97,4 +97,4 @@ def _log_of(folder: RunFolder) -> Iterator[GatewayClient]:
 
 
 def _shape(config: TrainConfig, spaces: Spaces) -> Shape:
-    return Shape(config.labels.clip_steps, spaces.observation_size, spaces.action.size)
+    return Shape(config.labels.clip_steps, spaces.observation.shape, spaces.action.size)

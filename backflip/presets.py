@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from actors.config import ActorsConfig
 from backflip.config import TrainConfig
 from labeling_gateway.config import LabelsConfig
+from learner.ppo import PPOConfig
+from reward_service.config import RewardConfig
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,36 @@ def _mujoco(task: str, summary: str, steps: int = 3_000_000, budget: int = 700) 
     return Preset(
         summary,
         TrainConfig(preset=task, engine="mujoco", task=task, steps=steps, labels=LabelsConfig(budget=budget)),
+    )
+
+
+_ATARI_ACTORS = ActorsConfig(worlds=8, slab_steps=128, candidates=4)
+
+# As usual for Atari (Schulman et al. 2017), but that the value's loss counts for little: rewards here have unit
+# deviation, and the encoder, which the two share, would learn next to nothing but to tell values.
+_ATARI_LEARNER = PPOConfig(
+    learning_rate=2.5e-4, epochs=3, minibatches=4, clip=0.1, value_weight=0.005, entropy_weight=0.01
+)
+
+# A fit to frames takes a minute and not a second: half the steps, and half as often.
+_ATARI_REWARD = RewardConfig(
+    learning_rate=3e-4, first_fit_steps=100, fit_steps=60, fit_growth=0.2, batch_queries=16, hidden_of_frames=(64,)
+)
+
+
+def _atari(name: str, task: str, summary: str, budget: int = 5500) -> Preset:
+    return Preset(
+        summary,
+        TrainConfig(
+            preset=name,
+            engine="envpool",
+            task=task,
+            steps=10_000_000,
+            actors=_ATARI_ACTORS,
+            labels=LabelsConfig(budget=budget, clip_steps=25, upfront=0.1),
+            learner=_ATARI_LEARNER,
+            reward_model=_ATARI_REWARD,
+        ),
     )
 
 
@@ -67,4 +99,12 @@ PRESETS: dict[str, Preset] = {
     "cheetah-run": _mujoco("cheetah-run", "dm_control's cheetah runs", steps=6_000_000, budget=100),
     "quadruped-walk": _mujoco("quadruped-walk", "dm_control's quadruped gets up and walks", budget=1_000),
     "humanoid-stand": _mujoco("humanoid-stand", "dm_control's humanoid stands up", steps=10_000_000, budget=10_000),
+    "pong": _atari("pong", "Pong-v5", "Pong: the paddle on the right returns the ball"),
+    "breakout": _atari("breakout", "Breakout-v5", "Breakout: a wall is broken down"),
+    "seaquest": _atari("seaquest", "Seaquest-v5", "Seaquest: a submarine saves divers and shoots sharks"),
+    "enduro": _atari("enduro", "Enduro-v5", "Enduro: a car passes others"),
+    "enduro-keep-even": _atari("enduro-keep-even", "Enduro-v5:keep-even", "Enduro: a car keeps level with the others"),
+    "qbert": _atari("qbert", "Qbert-v5", "Q*bert: a jumper colours the cubes of a pyramid"),
+    "beamrider": _atari("beamrider", "BeamRider-v5", "Beam Rider: a ship shoots others that come down beams"),
+    "space-invaders": _atari("space-invaders", "SpaceInvaders-v5", "Space Invaders: rows of invaders are shot down"),
 }

@@ -58,7 +58,7 @@ class SerialSystem:
     ) -> None:
         self._client = GatewayClient(store.url, folder.run)
         self._model = RewardModel(
-            config.reward_model.members, spaces.observation_size, spaces.action.size, folder.reward_model
+            config.reward_model.members, spaces.observation, spaces.action.size, folder.reward_model
         )
         imported = bring_labels(config, folder, spaces, self._client)
         self._trainer = Trainer(reward_config(config), self._client, self._model, config.seed)

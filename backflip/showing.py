@@ -16,7 +16,7 @@ from backflip.errors import UserError
 from backflip.evaluation import EpisodeTrack, Evaluation, evaluate
 from backflip.run_folder import RunFolder, open_run_folder
 from backflip.system import probe_task
-from labeling_gateway.rendering.drawing import draw
+from labeling_gateway.rendering.drawing import draw, enlarge
 from labeling_gateway.rendering.sketches import CannotDraw
 from labeling_gateway.rendering.video import steps_per_frame, write_video
 from learner.checkpoint import load_policy_snapshot
@@ -82,7 +82,7 @@ def serve_reward_of_run(path: Path, address: str, *, allow_remote: bool) -> None
         address=address,
         directory=str(folder.reward_model),
         seed=config.seed,
-        observation_size=simulator.spaces.observation_size,
+        observation=simulator.spaces.observation,
         action_size=simulator.spaces.action.size,
         reward=config.reward_model,
         allow_remote=allow_remote,
@@ -100,13 +100,15 @@ def serve_reward_of_run(path: Path, address: str, *, allow_remote: bool) -> None
 
 
 def typical(evaluation: Evaluation) -> EpisodeTrack:
-    """The episode whose true return is the median: neither the luckiest nor the worst."""
+    """The episode whose true return is the median: neither the luckiest nor the worst. Of games, the one filmed."""
+    if evaluation.tracks[0].pictures is not None:
+        return evaluation.tracks[0]
     order = np.argsort([track.score.sum() for track in evaluation.tracks], kind="stable")
     return evaluation.tracks[int(order[len(order) // 2])]
 
 
 def _policy(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> Policy:
-    policy = Policy(PolicySpec(simulator.spaces, config.learner.hidden))
+    policy = Policy(PolicySpec(simulator.spaces, config.learner.hidden, config.learner.encoder))
     try:
         policy.load(load_policy_snapshot(folder.checkpoint))
     except FileNotFoundError:
@@ -122,7 +124,7 @@ def _reward_model(folder: RunFolder, config: TrainConfig, simulator: Simulator) 
         return None
     spaces, members = simulator.spaces, config.reward_model.members
     threads = os.cpu_count() or 1
-    model = RewardModel(members, spaces.observation_size, spaces.action.size, folder.reward_model, threads)
+    model = RewardModel(members, spaces.observation, spaces.action.size, folder.reward_model, threads)
     return None if model.newest.ensemble is None else model
 
 
@@ -132,12 +134,16 @@ def _draw_track(
     model = _reward_model(folder, config, simulator)
     predicted = None if model is None else model.score(track.observation, track.action)[0]
     every = steps_per_frame(simulator.control_timestep)
+    if track.pictures is None:
+        frames = draw(simulator.scene, track.state, every=every)
+    else:
+        frames = enlarge(track.pictures[::every])
     write_video(
         target,
-        draw(simulator.scene, track.state, every=every),
+        frames,
         predicted,
         simulator.control_timestep,
-        track.odometer,
+        track.odometer[: len(track.observation)],
         simulator.odometer_name,
         every=every,
         title=config.preset,

@@ -215,6 +215,7 @@ def worker_specs(config: TrainConfig, *, resumed_at: int = 0, threads: int | Non
             task=config.task,
             actors=actors,
             hidden=config.learner.hidden,
+            encoder=config.learner.encoder,
             clip_steps=config.labels.clip_steps,
             seed=int(seed) % _SEED_BLOCKS * _WORLD_SEEDS,
             number=number,

@@ -102,9 +102,8 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     keep_freed_memory()
     started = time.monotonic()
     simulator = probe_task(config)
-    ppo = PPO(
-        PolicySpec(simulator.spaces, config.learner.hidden), config.learner, config.seed, device_of(config.engine)
-    )
+    spec = PolicySpec(simulator.spaces, config.learner.hidden, config.learner.encoder)
+    ppo = PPO(spec, config.learner, config.seed, device_of(config.engine))
     progress = _restore(folder, ppo)
     display = Display(config, str(folder.path), simulator.odometer_name)
     last = last_snapshot(folder)

@@ -64,7 +64,7 @@ def main() -> None:
         ):
             by_seed: list[tuple[float, float]] = []
             for seed in arguments.seeds:
-                log, _ = answered(fitted, errors, 0.0, np.random.default_rng(seed))
+                log, _ = answered(fitted, errors, 0.0, 1, np.random.default_rng(seed))
                 with tempfile.TemporaryDirectory() as directory:
                     _, model, _ = follow(log, config, seed, directory)
                     by_seed.append(judged(model, unseen))

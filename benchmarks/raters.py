@@ -22,6 +22,7 @@ import torch
 
 from contracts.clip import Clip
 from contracts.label import Choice, Label, Opinion, Query
+from contracts.spaces import ObservationSpace
 from labeling_gateway.archive import read_archive
 from reward_service.config import RewardConfig
 from reward_service.dataset import Comparisons
@@ -118,15 +119,15 @@ def follow(
 ) -> tuple[Ensemble | None, RewardModel, Comparisons]:
     """The version before the last, which judges the raters for the last; the model; what it is fitted to."""
     clip, _ = log.clips(log.query(log.labels[0].query))
-    sizes = clip.observation.shape[1], clip.action.shape[1]
-    model = RewardModel(config.members, *sizes, directory)
+    spaces = ObservationSpace(clip.observation.shape[1:]), clip.action.shape[1]
+    model = RewardModel(config.members, *spaces, directory)
     trainer = Trainer(config, log, model, seed)
     for visible in range(_POLL, len(log.labels) + _POLL, _POLL):
         log.visible = visible
         trainer.poll()
     before = model.newest.ensemble
     Trainer(config, log, model, seed, patience=0.0).poll()  # which waits for no more answers
-    data = Comparisons(config.members, sum(sizes), seed)
+    data = Comparisons(config.members, *spaces, seed)
     data.follow(log)
     return before, model, data
 

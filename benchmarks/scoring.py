@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from contracts.memory import keep_freed_memory
+from contracts.spaces import ObservationSpace
 from reward_service.client import RewardClient
 from reward_service.config import RewardConfig, RewardServiceConfig
 from reward_service.ensemble import Ensemble, initial_layers
@@ -93,7 +94,7 @@ def _service(directory: Path, threads: int) -> Iterator[str]:
 def _model(directory: Path, threads: int = 1) -> RewardModel:
     config = RewardConfig()
     width = OBSERVATION_SIZE + ACTION_SIZE
-    model = RewardModel(config.members, OBSERVATION_SIZE, ACTION_SIZE, directory, threads)
+    model = RewardModel(config.members, ObservationSpace((OBSERVATION_SIZE,)), ACTION_SIZE, directory, threads)
     layers = initial_layers(config.members, (width, *config.hidden, 1), seed=0)
     scales = torch.zeros(width), torch.ones(width), torch.zeros(config.members), torch.ones(config.members)
     model.publish(Ensemble(layers, *scales), FitReport(version=1))
@@ -103,8 +104,9 @@ def _model(directory: Path, threads: int = 1) -> RewardModel:
 def _serve(directory: Path, threads: int, parent: Connection) -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
-    config = RewardServiceConfig("bench", "127.0.0.1:0", str(directory), 0, OBSERVATION_SIZE, ACTION_SIZE)
-    serving = serve(config, _model(directory, threads))
+    model = _model(directory, threads)
+    config = RewardServiceConfig("bench", "127.0.0.1:0", str(directory), 0, model.observation, ACTION_SIZE)
+    serving = serve(config, model)
     parent.send(serving.address)
     try:
         parent.recv()  # until the parent closes its end or dies

@@ -37,7 +37,7 @@ class Rollout:
     numpy's arrays are meant; whoever else reads such a slab asks for it `on_host`.
     """
 
-    observation: np.ndarray  # float32 [T, N, D]
+    observation: np.ndarray  # float32 [T, N, D] or uint8 [T, N, C, H, W], see `contracts.spaces.ObservationSpace`
     action: np.ndarray  # float32 [T, N, A] if continuous (before clipping), int64 [T, N] if discrete
     log_prob: np.ndarray  # float32 [T, N], under policy_version
     reward: np.ndarray  # float32 [T, N], scaled by the reward service
@@ -45,8 +45,8 @@ class Rollout:
     truncated: np.ndarray  # bool [T, N]
     valid: np.ndarray  # bool [T, N]
     final_row: np.ndarray  # int64 [E], flat index t * N + n of every row that ends an episode, ascending
-    final_observation: np.ndarray  # float32 [E, D], aligned with final_row
-    last_observation: np.ndarray  # float32 [N, D], what follows row T-1 where no episode ended there
+    final_observation: np.ndarray  # [E, ...], aligned with final_row
+    last_observation: np.ndarray  # [N, ...], what follows row T-1 where no episode ended there
     policy_version: int
     reward_version: int
     actor: int = 0

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class ObservationSpace:
+    """Either a vector, float32 (D,), or frames, uint8 (C, H, W): channels first, the newest frame's last.
+
+    Raises ValueError where the shape is neither, or ``stack`` doesn't divide C.
+    """
+
+    shape: tuple[int, ...]
+    stack: int = 1
+    """Successive frames in one observation, which then has C / stack channels a frame."""
+
+    def __post_init__(self) -> None:
+        if len(self.shape) not in (1, 3) or min(self.shape) < 1 or self.shape[0] % self.stack:
+            raise ValueError(f"an observation is a vector (D,) or frames (C, H, W), not {self.shape} x {self.stack}")
+
+    @property
+    def is_frames(self) -> bool:
+        return len(self.shape) == 3
+
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.float32]:
+        return np.uint8 if self.is_frames else np.float32
+
+    @property
+    def size(self) -> int:
+        """How many numbers one observation is."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -33,5 +63,5 @@ class ActionSpace:
 class Spaces:
     """The observation and action spaces of one task; every world of a run has the same."""
 
-    observation_size: int
+    observation: ObservationSpace
     action: ActionSpace

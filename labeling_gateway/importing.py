@@ -20,7 +20,7 @@ class Shape:
     """What a clip must be like for a run's reward model to learn from it."""
 
     steps: int
-    observation: int  # numbers a step
+    observation: tuple[int, ...]
     action: int
 
 
@@ -80,10 +80,14 @@ def _of_its_run(query: Query, run: str) -> Query:
 def _require_shape(archived: ArchivedLabel, path: Path, wanted: Shape) -> None:
     for data in (archived.record.clip_a, archived.record.clip_b):
         clip = Clip.from_bytes(data)
-        found = Shape(len(clip), clip.observation.shape[1], clip.action.shape[1])
+        found = Shape(len(clip), clip.observation.shape[1:], clip.action.shape[1])
         if found != wanted:
             raise ValueError(
-                f"{path} has clips of {found.steps} steps with {found.observation} observations and {found.action} "
-                f"actions each (task {archived.scene.task}), and this run's have {wanted.steps} steps with "
-                f"{wanted.observation} observations and {wanted.action} actions"
+                f"{path} has clips of {found.steps} steps with {_numbers(found.observation)} observations and "
+                f"{found.action} actions each (task {archived.scene.task}), and this run's have {wanted.steps} steps "
+                f"with {_numbers(wanted.observation)} observations and {wanted.action} actions"
             )
+
+
+def _numbers(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,14 +18,11 @@ from labeling_gateway.evidence import Claim, claims
 from labeling_gateway.pausing import RaterErrors, pause_careless
 from labeling_gateway.pool import Candidate, Pool
 from labeling_gateway.schedule import due
-from labeling_gateway.selection import PAIRS_PER_QUESTION, clip_sums, is_overlapped, pick
+from labeling_gateway.scoring import ClipScores, Score, score_clips
+from labeling_gateway.selection import PAIRS_PER_QUESTION, is_overlapped, pick
 from labeling_gateway.watch import NEWEST, Watch
 
 logger = logging.getLogger("backflip.labeling_gateway")
-
-Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int] | None]
-"""observation [B, D] and action [B, A] to member_reward [B, K] and the version that scored; None
-where the reward service does not answer."""
 
 CLIPS_PER_QUESTION = 4
 """Candidates that must have come in for each question asked, so that there is something to choose from."""
@@ -132,14 +128,11 @@ class Gateway:
         newest = self._pool.newest(NEWEST)
         judged = self._watch.judged(newest[0][2].scene)
         scored = self._score_clips([*newest, *judged]) if judged else None
-        if scored is not None and scored[1] != UNFITTED:
-            self._watch.look(newest, judged, *scored, env_steps)
+        if scored is not None and scored.version != UNFITTED:
+            self._watch.look(newest, judged, scored, env_steps)
 
-    def _score_clips(self, clips: list[Candidate]) -> tuple[np.ndarray, int] | None:
-        scored = self._score(
-            np.concatenate([clip.observation for _, _, clip in clips]),
-            np.concatenate([clip.action for _, _, clip in clips]),
-        )
+    def _score_clips(self, clips: list[Candidate]) -> ClipScores | None:
+        scored = score_clips([clip for _, _, clip in clips], self._score)
         if scored is None:
             if not self._scoring_from:
                 logger.warning("the reward service does not answer; no questions are asked until it does")
@@ -158,8 +151,8 @@ class Gateway:
         scored = self._score_clips(considered)
         if scored is None:
             return [], {}
-        member_reward, version = scored
-        sums = None if version == UNFITTED else clip_sums(member_reward, [len(clip) for _, _, clip in considered])
+        version = scored.version
+        sums = None if version == UNFITTED else scored.sums
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
         alarm = bool(self._watch.standing)

@@ -23,7 +23,7 @@ from labeling_gateway.evidence import (
     variety,
 )
 from labeling_gateway.pool import Candidate
-from labeling_gateway.selection import clip_sums
+from labeling_gateway.scoring import FRAMES_STRIDE, ClipScores
 
 logger = logging.getLogger("backflip.labeling_gateway")
 
@@ -35,6 +35,7 @@ NEWEST = 32
 
 _VERSIONS = 5  # policy versions between two looks, as long as no answer comes
 _PAGE = 500
+_BLOCKS = 12  # that a picture is looked at in, a side
 _DIGITS = 3
 
 
@@ -82,33 +83,30 @@ class Watch:
         self,
         newest: list[Candidate],
         judged: list[Candidate],
-        member_reward: np.ndarray,
-        reward_version: int,
+        scores: ClipScores,
         env_steps: int,
     ) -> None:
         """Raises and ends alarms; they are on disk, and in the log, when this returns.
 
         Args:
             newest: what the policy does now.
-            member_reward: [B, K], of the steps of the newest clips and then of the judged ones.
+            scores: of the newest clips and then of the judged ones.
         """
         self._follow()
         policy_version = max(clip.policy_version for _, _, clip in newest)
         outcomes = list(self._outcomes.values())
-        lengths = [len(clip) for _, _, clip in [*newest, *judged]]
-        steps = sum(lengths[: len(newest)])
-        sums = clip_sums(member_reward, lengths)
+        steps, sums = sum(scores.steps[: len(newest)]), scores.sums
         now = self._figures = Figures(
             contradiction=contradiction(outcomes),
             agreement_fall=fall_of_agreement(outcomes),
             rise=rise(sums[: len(newest)], sums[len(newest) :]),
-            unfamiliarity=unfamiliarity(member_reward[:steps], member_reward[steps:]),
+            unfamiliarity=unfamiliarity(scores.member_reward[:steps], scores.member_reward[steps:]),
             variety=variety(_inputs(newest), _inputs(judged)),
         )
         raised, ended = changes(set(self._standing), now)
         figures = {name: round(value, _DIGITS) for name, value in asdict(now).items()}
         for sign in raised:
-            alarm = Alarm(sign, round(time.time(), _DIGITS), env_steps, policy_version, reward_version, figures)
+            alarm = Alarm(sign, round(time.time(), _DIGITS), env_steps, policy_version, scores.version, figures)
             self._client.note_alarm(alarm)
             self._standing[sign] = alarm
             logger.warning("alarm, the reward model may be fooled: %s (%s)", alarm.words, _words(figures))
@@ -130,10 +128,21 @@ class Watch:
 
 
 def _inputs(clips: list[Candidate]) -> np.ndarray:
-    """[M, L, D + A] of those clips that are as long as most."""
+    """[M, L, D + A] of those clips that are as long as most; of frames D is `_BLOCKS` squared, at some steps."""
     lengths = [len(clip) for _, _, clip in clips]
     usual = max(set(lengths), key=lengths.count)
-    return np.stack([np.concatenate((clip.observation, clip.action), 1) for _, _, clip in clips if len(clip) == usual])
+    return np.stack([_described(clip) for _, _, clip in clips if len(clip) == usual])
+
+
+def _described(clip: Clip) -> np.ndarray:
+    """What a clip shows at its steps, [L, D + A]."""
+    if clip.observation.ndim == 2:
+        return np.concatenate((clip.observation, clip.action), 1)
+    screen = clip.observation[::FRAMES_STRIDE, -1]
+    rows, columns = (max(1, side // _BLOCKS) for side in screen.shape[1:])
+    high, wide = (side // block for side, block in zip(screen.shape[1:], (rows, columns), strict=True))
+    cut = screen[:, : high * rows, : wide * columns].reshape(-1, high, rows, wide, columns)
+    return np.concatenate((cut.mean((2, 4)).reshape(len(screen), -1), clip.action[::FRAMES_STRIDE]), 1)
 
 
 def _words(figures: dict[str, float]) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,6 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from contracts.spaces import Spaces
+from learner.networks import Encoder, encoder, perceptron
+
+__all__ = ["ActionNoise", "Encoder", "Policy", "PolicySnapshot", "PolicySpec"]
 
 _CLIP = 10.0  # standard deviations
 _VALUE_SCALE = 10.0
@@ -30,6 +31,7 @@ class PolicySpec:
 
     spaces: Spaces
     hidden: tuple[int, ...] = (64, 64)
+    encoder: Encoder = "nature"  # of frames
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ class PolicySnapshot:
     """One immutable policy version, as one flat array: what travels to actors and into checkpoints."""
 
     version: int
-    flat: np.ndarray  # float32 [P]: parameters, then mean [D], variance [D] and count of observations
+    flat: (
+        np.ndarray
+    )  # float32 [P]: parameters, then mean, variance (each [D], or [0] for frames), count of observations
 
 
 class Policy(nn.Module):
-    """Two tanh networks, one for the action distribution and one for the value.
+    """Two tanh networks, one for the action distribution and one for the value; frames go through one encoder first.
 
     Continuous actions are Gaussian with a deviation that doesn't depend on the observation,
     clipped to [-1, 1] only by the simulator; discrete ones are categorical.
@@ -54,29 +58,39 @@ class Policy(nn.Module):
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
         self.spec = spec
-        size, action = spec.spaces.observation_size, spec.spaces.action
+        observed, action = spec.spaces.observation, spec.spaces.action
         self.continuous = action.kind == "continuous"
-        self.actor = _mlp((size, *spec.hidden, action.size), last_gain=0.01)
-        self.critic = _mlp((size, *spec.hidden, 1), last_gain=0.1)
+        self.sees_frames = observed.is_frames
+        self.encoder: nn.Module
+        if self.sees_frames:
+            self.encoder, features = encoder(spec.encoder, observed.shape)
+            sizes = (features,)
+        else:
+            self.encoder, sizes = nn.Identity(), (observed.size, *spec.hidden)
+        self.actor = perceptron((*sizes, action.size), last_gain=0.01)
+        self.critic = perceptron((*sizes, 1), last_gain=0.1)
         self.log_std = nn.Parameter(torch.zeros(action.size), requires_grad=self.continuous)
+        size = 0 if self.sees_frames else observed.size  # the scale of frames is known
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("variance", torch.ones(size))
         self.register_buffer("count", torch.zeros(()))
 
     def normalise(self, observation: Tensor) -> Tensor:
-        """[..., D] to zero mean and unit deviation, clipped at ten deviations."""
+        """[..., D] to zero mean and unit deviation, clipped at ten deviations. Frames stay bytes, as they are."""
+        if self.sees_frames:
+            return observation
         return ((observation - self.mean) * (self.variance + 1e-8).rsqrt()).clamp(-_CLIP, _CLIP)
 
     @torch.inference_mode()
     def act(
         self, observation: Tensor, generator: torch.Generator, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Sample actions for raw observations [N, D]: actions ([N, A], or int64 [N]), log-probabilities [N].
+        """Sample actions for raw observations [N, ...]: actions ([N, A], or int64 [N]), log-probabilities [N].
 
         Args:
             noise: standard normal [N, A] for continuous actions, see `ActionNoise`; drawn afresh if left out.
         """
-        output = self.actor(self.normalise(observation))
+        output = self.actor(self.encoder(self.normalise(observation)))
         if self.continuous:
             if noise is None:
                 noise = torch.randn(output.shape, generator=generator, device=output.device)
@@ -87,14 +101,15 @@ class Policy(nn.Module):
 
     @torch.inference_mode()
     def mode(self, observation: Tensor) -> Tensor:
-        """The most likely actions for raw observations [N, D]."""
-        output = self.actor(self.normalise(observation))
+        """The most likely actions for raw observations [N, ...]."""
+        output = self.actor(self.encoder(self.normalise(observation)))
         return output if self.continuous else output.argmax(-1)
 
     def evaluate(self, normalised: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probability of the actions, entropy and value for normalised observations: [B], [B], [B]."""
-        output = self.actor(normalised)
-        value = self.value(normalised)
+        features = self.encoder(normalised)
+        output = self.actor(features)
+        value = self._value(features)
         if self.continuous:
             log_prob = _gaussian_log_prob((action - output) * (-self.log_std).exp(), self.log_std)
             entropy = (self.log_std.sum() + 0.5 * len(self.log_std) * (1 + math.log(2 * math.pi))).expand_as(value)
@@ -104,12 +119,15 @@ class Policy(nn.Module):
         return log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1), entropy, value
 
     def value(self, normalised: Tensor) -> Tensor:
-        """The value of normalised observations [..., D]: [...]."""
-        return self.critic(normalised).squeeze(-1) * _VALUE_SCALE
+        """The value of normalised observations [B, ...]: [B]."""
+        return self._value(self.encoder(normalised))
+
+    def _value(self, features: Tensor) -> Tensor:
+        return self.critic(features).squeeze(-1) * _VALUE_SCALE
 
     @torch.no_grad()
     def observe(self, observation: Tensor) -> None:
-        """Take raw observations [B, D] into the running statistics (Chan et al. 1979, pairwise update)."""
+        """Take raw vectors [B, D] into the running statistics (Chan et al. 1979, pairwise update)."""
         size = len(observation)
         total = self.count + size
         shift = observation.mean(0) - self.mean
@@ -163,37 +181,6 @@ class ActionNoise:
         return noise
 
 
-class _FastTanh(torch.autograd.Function):
-    """tanh(x) = 2 sigmoid(2x) - 1: on a CPU, torch's sigmoid takes a sixth of its tanh's time."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        y = torch.sigmoid(2 * x).mul_(2).sub_(1)
-        ctx.save_for_backward(y)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (y,) = ctx.saved_tensors
-        return torch.ops.aten.tanh_backward(gradient, y)
-
-
-class _Tanh(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(x) if x.is_cuda else cast(Tensor, _FastTanh.apply(x))
-
-
 def _gaussian_log_prob(standardised: Tensor, log_std: Tensor) -> Tensor:
     per_control = -0.5 * standardised.square() - log_std - 0.5 * math.log(2 * math.pi)
     return per_control.sum(-1)
-
-
-def _mlp(sizes: tuple[int, ...], last_gain: float) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for index, (fan_in, fan_out) in enumerate(pairwise(sizes)):
-        last = index == len(sizes) - 2
-        linear = nn.Linear(fan_in, fan_out)
-        nn.init.orthogonal_(linear.weight, last_gain if last else math.sqrt(2))
-        nn.init.zeros_(linear.bias)
-        layers += [linear] if last else [linear, _Tanh()]
-    return nn.Sequential(*layers)

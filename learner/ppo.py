@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from contracts.rollout import Rollout
-from learner.policy import Policy, PolicySnapshot, PolicySpec
+from learner.policy import Encoder, Policy, PolicySnapshot, PolicySpec
 from learner.vtrace import vtrace_advantages
+
+_FRAMES_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class PPOConfig:
     max_lag: int = 4
     """Slabs from a policy more than this many versions old are dropped."""
     hidden: tuple[int, ...] = (64, 64)
-    """Widths of the policy's and the value's hidden layers."""
+    """Widths of the policy's and the value's hidden layers, where vectors are observed."""
+    encoder: Encoder = "nature"
+    """The network that policy and value share where frames are observed: `nature`, or the slower `impala`."""
 
     def __post_init__(self) -> None:
         for name in ("discount", "trace_decay"):
@@ -53,6 +59,8 @@ class PPOConfig:
         for name in ("value_weight", "entropy_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"learner.{name} must not be negative, and finite, not {getattr(self, name)}")
+        if self.encoder not in get_args(Encoder):
+            raise ValueError(f"learner.encoder must be {' or '.join(get_args(Encoder))}, not {self.encoder!r}")
         if min(self.hidden, default=1) < 1:
             raise ValueError(f"learner.hidden must be widths of at least 1, not {self.hidden}")
         if self.max_lag < 0:
@@ -75,7 +83,7 @@ class UpdateStats:
 class Batch:
     """Valid transitions of several slabs, flat: everything that a minibatch needs."""
 
-    observation: Tensor  # [B, D], normalised
+    observation: Tensor  # [B, D], normalised; or uint8 [B, C, H, W]
     action: Tensor  # [B, A] or int64 [B]
     log_prob: Tensor  # [B], of the policy before the update
     advantage: Tensor  # [B]
@@ -101,9 +109,10 @@ class PPO:
         self._generator = torch.Generator(self._device).manual_seed(seed)
         acting = [p for p in (*self.policy.actor.parameters(), self.policy.log_std) if p.requires_grad]
         judging = list(self.policy.critic.parameters())
+        shared = list(self.policy.encoder.parameters())
         # Clipped apart: the value's gradient is the larger by far, and would drown the policy's.
-        self._clipped_together = (acting, judging)
-        self._optimiser = torch.optim.Adam(acting + judging, lr=config.learning_rate, eps=1e-5, fused=True)
+        self._clipped_together = [group for group in (acting, judging, shared) if group]
+        self._optimiser = torch.optim.Adam(acting + judging + shared, lr=config.learning_rate, eps=1e-5, fused=True)
 
     def snapshot(self) -> PolicySnapshot:
         return self.policy.snapshot(self.version)
@@ -128,7 +137,8 @@ class PPO:
         stats, sound = self._optimise(_join([self._prepare(rollout) for rollout in rollouts]))
         stats.lag = float(np.mean([self.lag(rollout) for rollout in rollouts]))
         # Only now: the slabs were sampled, and learnt from, under the statistics of their version.
-        self.policy.observe(torch.cat([self._tensor(r.observation[r.valid]) for r in rollouts]))
+        if not self.policy.sees_frames:
+            self.policy.observe(torch.cat([self._tensor(r.observation[r.valid]) for r in rollouts]))
         if not (sound and np.isfinite(self.snapshot().flat).all()):
             self.policy.load(policy)
             self.load_optimiser_state(optimiser)
@@ -164,7 +174,8 @@ class PPO:
         valid = self._tensor(rollout.valid)
         observation = policy.normalise(self._tensor(rollout.observation)).flatten(0, 1)
         action = self._tensor(rollout.action).flatten(0, 1)
-        log_prob, _, value = policy.evaluate(observation, action)
+        parts = [policy.evaluate(observation[rows], action[rows]) for rows in self._parts(len(action))]
+        log_prob, _, value = (torch.cat(column) for column in zip(*parts, strict=True))
         value = value.view(steps, worlds)
         last = policy.value(policy.normalise(self._tensor(rollout.last_observation)))
         next_value = torch.cat((value[1:], last[None]))
@@ -184,12 +195,17 @@ class PPO:
         )
         kept = valid.flatten()
         return Batch(
-            observation=observation[kept],
+            observation=observation if kept.all() else observation[kept],
             action=action[kept],
             log_prob=log_prob[kept],
             advantage=advantage.flatten()[kept],
             value_target=(advantage + value).flatten()[kept],
         )
+
+    def _parts(self, rows: int) -> Iterator[slice]:
+        """All rows at once, or so few of them that the activations of frames need no more room than a minibatch's."""
+        part = _FRAMES_AT_ONCE if self.policy.sees_frames else rows
+        return (slice(start, start + part) for start in range(0, rows, part))
 
     def _optimise(self, batch: Batch) -> tuple[UpdateStats, bool]:
         """All the gradient steps, and whether every loss and gradient of them was finite."""

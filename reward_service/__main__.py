@@ -69,7 +69,7 @@ def main() -> int:
         config = RewardServiceConfig.from_file(arguments.config)
         _store_url()
         model = RewardModel(
-            config.reward.members, config.observation_size, config.action_size, config.directory, os.cpu_count() or 1
+            config.reward.members, config.observation, config.action_size, config.directory, os.cpu_count() or 1
         )
         serving = serve(config, model)
     except (ValueError, OSError) as error:

@@ -19,7 +19,7 @@ import numpy as np
 
 from reward_service import inference_pb2 as pb
 from reward_service import protocol
-from reward_service.protocol import ACTION, DATATYPE, MEMBER_REWARD, MODEL, OBSERVATION, REWARD, SERVICE
+from reward_service.protocol import ACTION, MEMBER_REWARD, MODEL, OBSERVATION, REWARD, SERVICE
 from reward_service.segment import SIZE, Segment
 
 # A service that was restarted must be found again soon: gRPC's own waits grow to two minutes.
@@ -88,7 +88,7 @@ class RewardClient:
         """Scores a batch of transitions, best a whole slab at once.
 
         Args:
-            observation: float32 [B, D].
+            observation: float32 [B, D] or uint8 [B, C, H, W].
             action: float32 [B, A], encoded.
                 What is more than a message carries goes in several calls, all scored by one version.
             version: of the reward model; None for the newest.
@@ -108,7 +108,10 @@ class RewardClient:
         request = pb.ModelInferRequest(
             model_name=MODEL,
             model_version="" if version is None else str(version),
-            inputs=[tensor(name=name, datatype=DATATYPE, shape=array.shape) for name, array in arrays.items()],
+            inputs=[
+                tensor(name=name, datatype=protocol.datatype(array), shape=array.shape)
+                for name, array in arrays.items()
+            ],
             outputs=[
                 pb.ModelInferRequest.InferRequestedOutputTensor(name=name)
                 for name in ((REWARD, MEMBER_REWARD) if members else (REWARD,))

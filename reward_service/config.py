@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contracts.spaces import ObservationSpace
+
 
 @dataclass(frozen=True)
 class RewardConfig:
@@ -21,6 +23,9 @@ class RewardConfig:
 
     hidden: tuple[int, ...] = (128, 128)
     """Widths of each member's hidden layers."""
+
+    hidden_of_frames: tuple[int, ...] = (64,)
+    """The same after the convolutions, where frames are observed."""
 
     learning_rate: float = 1e-3
     """AdamW's step size at the start of a fit; it falls to a tenth of this by the fit's end."""
@@ -77,6 +82,12 @@ class RewardConfig:
         _require(
             min(self.hidden, default=0) >= 1, "reward_model.hidden", self.hidden, "one or more widths of at least 1"
         )
+        _require(
+            min(self.hidden_of_frames, default=1) >= 1,
+            "reward_model.hidden_of_frames",
+            self.hidden_of_frames,
+            "widths of at least 1",
+        )
         _require(self.learning_rate > 0, "reward_model.learning_rate", self.learning_rate, "above 0")
         _require(self.weight_decay >= 0, "reward_model.weight_decay", self.weight_decay, "0 or more")
         _require(self.fit_growth >= 0, "reward_model.fit_growth", self.fit_growth, "0 or more")
@@ -106,8 +117,8 @@ class RewardServiceConfig:
     seed: int
     """Fixes initial weights, bootstrap and minibatches."""
 
-    observation_size: int
-    """Width D of an observation."""
+    observation: ObservationSpace
+    """What an observation is."""
 
     action_size: int
     """Width A of an encoded action."""
@@ -129,7 +140,7 @@ class RewardServiceConfig:
 
     def __post_init__(self) -> None:
         _require(bool(self.run), "run", self.run, "an id")
-        for name in ("observation_size", "action_size", "queue"):
+        for name in ("action_size", "queue"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("patience", "poll_seconds"):
             _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
@@ -143,8 +154,10 @@ class RewardServiceConfig:
                 name: tuple(value) if isinstance(value, list) else value
                 for name, value in fields.pop("reward", {}).items()
             }
-            return RewardServiceConfig(**fields, reward=RewardConfig(**reward))
-        except (TypeError, AttributeError, json.JSONDecodeError) as error:
+            observed = fields.pop("observation")
+            space = ObservationSpace(tuple(observed["shape"]), observed["stack"])
+            return RewardServiceConfig(**fields, observation=space, reward=RewardConfig(**reward))
+        except (TypeError, AttributeError, KeyError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is not a reward service's config: {error}") from error
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from contracts.clip import Clip
 from contracts.encoding import content_hash
 from contracts.label import Choice, Label, Opinion, Query, is_held_out
+from contracts.spaces import ObservationSpace
+from reward_service.clip_store import ClipStore, FrameStore, VectorStore, grown
 from reward_service.likelihood import TARGETS
 from reward_service.raters import Evidence
 
@@ -62,15 +64,16 @@ class Comparisons:
     clips. Repeats and answers to gold questions are kept beside the rows: they only say how good a rater is.
     """
 
-    def __init__(self, members: int, input_size: int, seed: int) -> None:
+    def __init__(self, members: int, observation: ObservationSpace, action_size: int, seed: int) -> None:
         self.offset = ""  # of the last label read
         self.answers = 0  # labels read, usable or not
         self._members = members
-        self._input_size = input_size
+        self.observation = observation
+        self.action_size = action_size
         self._seed = seed
-        self._index: dict[str, int] = {}  # query id to its row in the arrays below
-        self._inputs = np.empty((0, 2, 0, input_size), np.float32)
-        self._moments = np.empty((0, 2, input_size))
+        self._index: dict[str, int] = {}  # query id to its row in what follows
+        self.clip_steps = 0  # of the first query's clips; all others' are as long
+        self._clips: ClipStore | None = None
         self._bootstrap = np.empty((0, members), np.float32)
         self._held_out = np.empty(0, bool)
         self._rows: dict[str, tuple[int, float, int]] = {}  # offset to query row, target and rater
@@ -137,22 +140,21 @@ class Comparisons:
         return self._held_out[:used, None] | (self._bootstrap[:used] == 0)
 
     def inputs(self, queries: np.ndarray, first: int = 0, stride: int = 1) -> np.ndarray:
-        """Observation and action of both clips, every ``stride``-th step: float32 [n, 2, l, D + A]."""
-        return self._inputs[queries, :, first::stride]
+        """What the networks see of both clips, every ``stride``-th step.
+
+        Float32 [n, 2, l, D + A], observation and action; of frames uint8 [n, 2, l, C, H, W], without the actions.
+        """
+        assert self._clips is not None
+        return self._clips.inputs(queries, first, stride)
 
     def bootstrap(self, queries: np.ndarray) -> np.ndarray:
         """How often each member sees each query: float32 [n, K]."""
         return self._bootstrap[queries]
 
-    @property
-    def clip_steps(self) -> int:
-        return self._inputs.shape[2]
-
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation float64 [D + A] over the transitions of every labelled clip."""
-        queries = sorted({query for query, _, _ in self._rows.values()})
-        mean, square = self._moments[queries].mean(axis=0)
-        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+        """Mean and deviation of the inputs, float64, over the transitions of every labelled clip."""
+        assert self._clips is not None
+        return self._clips.statistics(sorted({query for query, _, _ in self._rows.values()}))
 
     def _take(self, log: LabelReader, offset: str, label: Label) -> None:
         self._rows.pop(label.supersedes, None)
@@ -169,40 +171,35 @@ class Comparisons:
 
     def _add_query(self, id: str, log: LabelReader) -> int | None:
         try:
-            clips = [np.concatenate([clip.observation, clip.action], axis=1) for clip in log.clips(log.query(id))]
+            pair = log.clips(log.query(id))
         except LookupError as error:
             logger.error("the answers to query %s are left out: %s", id, error)
             return None
-        steps = self.clip_steps or len(clips[0])
-        wanted = (steps, self._input_size)
-        found = [clip.shape for clip in clips]
-        if found != [wanted, wanted] or not all(np.isfinite(clip).all() for clip in clips):
+        steps = self.clip_steps or len(pair[0])
+        wanted = (steps, *self.observation.shape), (steps, self.action_size), self.observation.stack
+        found = [(clip.observation.shape, clip.action.shape, clip.stack) for clip in pair]
+        if found != [wanted, wanted] or not all(map(_is_finite, pair)):
             logger.warning(
                 "the answers to query %s are left out: its clips are %s, this run's are %s and finite",
                 id, found, wanted,
             )  # fmt: skip
             return None
+        if self._clips is None:
+            self.clip_steps = steps
+            frames, width = self.observation.is_frames, self.observation.size + self.action_size
+            self._clips = FrameStore(steps, self.observation) if frames else VectorStore(steps, width)
         row = len(self._index)
-        if row == len(self._inputs):
-            self._grow(max(64, 2 * row), steps)
-        pair = np.stack(clips)
-        self._inputs[row] = pair
-        wide = pair.astype(np.float64)
-        self._moments[row] = wide.mean(axis=(0, 1)), (wide**2).mean(axis=(0, 1))
+        if row == len(self._held_out):
+            self._bootstrap, self._held_out = (grown(array, row) for array in (self._bootstrap, self._held_out))
+        self._clips.put(pair)
         self._bootstrap[row] = bootstrap_counts(id, self._members, self._seed)
         self._held_out[row] = is_held_out(id)
         self._index[id] = row
         return row
 
-    def _grow(self, capacity: int, steps: int) -> None:
-        used = len(self._index)
-        for name in ("_inputs", "_moments", "_bootstrap", "_held_out"):
-            old = getattr(self, name)
-            shape = (2, steps, self._input_size) if name == "_inputs" else old.shape[1:]
-            new = np.empty((capacity, *shape), old.dtype)
-            if used:
-                new[:used] = old[:used]
-            setattr(self, name, new)
+
+def _is_finite(clip: Clip) -> bool:
+    return bool(np.isfinite(clip.observation).all() and np.isfinite(clip.action).all())
 
 
 def _answers(rows: Iterable[tuple[int, float, int]]) -> Answers:

@@ -13,13 +13,14 @@ from contracts.rater import RaterError
 from reward_service import raters
 from reward_service.config import RewardConfig
 from reward_service.dataset import Answers, Comparisons
-from reward_service.ensemble import Ensemble, Layers, forward, initial_layers, normalise
+from reward_service.ensemble import Ensemble, Layers, forward, initial_convolutions, initial_layers, normalise
 from reward_service.likelihood import negative_log_likelihood
 
 _LEAST_DEVIATION = 1e-3  # of an input: what hardly varied in the labelled clips must not be blown up
 _MOST_EVALUATED = {"training": 128, "held out": 1024}  # answers that losses and accuracies are taken over
 _FEWEST_HELD_OUT = 10  # queries before the weight decay is adapted to them
 _DECAY_FACTOR = 1.5
+_FRAME_QUERIES = 16  # whose frames are expanded at once
 _LEAST_LOSS = 1e-6  # nats; answers without noise may be learnt by heart
 
 
@@ -74,16 +75,20 @@ def fit(
         raise ValueError("there is no usable answer to fit a reward model to")
     mean, deviation = data.statistics()
     input_mean = torch.from_numpy(mean.astype(np.float32))
-    input_scale = torch.from_numpy((1 / np.maximum(deviation, _LEAST_DEVIATION)).astype(np.float32))
+    input_scale = torch.as_tensor(1 / np.maximum(deviation, _LEAST_DEVIATION), dtype=torch.float32)
     if previous is None:
-        layers, steps = initial_layers(config.members, (len(mean), *config.hidden, 1), seed), config.first_fit_steps
+        start, steps = _initial(data, config, seed), config.first_fit_steps
     else:
         passes = -(-config.fit_epochs * len(answers) // config.batch_queries)
-        layers, steps = previous.layers, min(config.fit_steps, passes)
-    layers = [(weight.clone().requires_grad_(), bias.clone().requires_grad_()) for weight, bias in layers]
+        start, steps = (previous.layers, previous.convolutions), min(config.fit_steps, passes)
+    layers, convolutions = (
+        [(weight.clone().requires_grad_(), bias.clone().requires_grad_()) for weight, bias in kind] for kind in start
+    )
 
     noise = _noise(rater_errors, data.raters, config)
-    optimiser = torch.optim.AdamW([p for layer in layers for p in layer], weight_decay=weight_decay, fused=True)
+    optimiser = torch.optim.AdamW(
+        [p for layer in (*layers, *convolutions) for p in layer], weight_decay=weight_decay, fused=True
+    )
     rng = np.random.default_rng([seed, version])
     batch = min(config.batch_queries, len(answers))
     stride = min(config.step_stride, data.clip_steps)
@@ -93,7 +98,8 @@ def fit(
             group["lr"] = config.learning_rate * (1 - 0.9 * step / steps)
         queries = answers.queries[chosen]
         sides = data.inputs(queries, int(rng.integers(stride)), stride)
-        margin = _margins(layers, normalise(torch.from_numpy(sides), input_mean, input_scale), data.clip_steps)
+        shown = normalise(torch.from_numpy(sides), input_mean, input_scale)
+        margin = _margins(layers, convolutions, shown, data.clip_steps)
         target = torch.from_numpy(answers.targets[chosen])[:, None]
         careless = noise[answers.raters[chosen], None]
         weight = torch.from_numpy(data.bootstrap(queries))
@@ -102,16 +108,21 @@ def fit(
         loss.backward()
         optimiser.step()
 
-    fitted = [(weight.detach(), bias.detach()) for weight, bias in layers]
+    fitted, fitted_first = (
+        [(weight.detach(), bias.detach()) for weight, bias in kind] for kind in (layers, convolutions)
+    )
     unscaled = torch.zeros(config.members), torch.ones(config.members)
-    ensemble = Ensemble(fitted, input_mean, input_scale, *unscaled)
+    ensemble = Ensemble(fitted, input_mean, input_scale, *unscaled, fitted_first)
     trained_on = answers.spread(_MOST_EVALUATED["training"])
     held_out_of_it = held_out_answers.spread(_MOST_EVALUATED["held out"])
-    train_outputs, held_out_outputs = (outputs(ensemble, data, side.queries) for side in (trained_on, held_out_of_it))
+    looked_at = stride if data.observation.is_frames else 1  # a game's frames cost a thousand times a vector
+    train_outputs, held_out_outputs = (
+        outputs(ensemble, data, side.queries, looked_at) for side in (trained_on, held_out_of_it)
+    )
     transitions = torch.cat([train_outputs, held_out_outputs]).flatten(0, 2)
     output_mean, output_scale = transitions.mean(0), 1 / transitions.std(0).clamp_min(1e-6)
-    train = _quality(train_outputs, trained_on, output_scale, noise)
-    held_out = _quality(held_out_outputs, held_out_of_it, output_scale, noise)
+    train = _quality(train_outputs, trained_on, output_scale, noise, data.clip_steps)
+    held_out = _quality(held_out_outputs, held_out_of_it, output_scale, noise, data.clip_steps)
     report = FitReport(
         version=version,
         offset=data.offset,
@@ -128,7 +139,7 @@ def fit(
         rater_errors=rater_errors,
         seconds=time.perf_counter() - started,
     )
-    whole = Ensemble(fitted, input_mean, input_scale, output_mean, output_scale)
+    whole = Ensemble(fitted, input_mean, input_scale, output_mean, output_scale, fitted_first)
     if not all(np.isfinite(array).all() for array in (*whole.arrays().values(), transitions.numpy())):
         raise FloatingPointError(f"the fit of reward version {version} from {data.labels} answers is not finite")
     return whole, report
@@ -149,29 +160,41 @@ def next_weight_decay(report: FitReport, config: RewardConfig) -> float:
     return min(max(decay, lowest), highest)
 
 
-def _margins(layers: Layers, sides: Tensor, clip_steps: int) -> Tensor:
-    """Reward of clip a minus that of clip b, [n, K], from some steps [n, 2, l, D + A] of ``clip_steps``."""
-    n, _, steps, width = sides.shape
-    sums = forward(layers, sides.view(-1, width)).view(n, 2, steps, -1).sum(2) * (clip_steps / steps)
+def _initial(data: Comparisons, config: RewardConfig, seed: int) -> tuple[Layers, Layers]:
+    """Random layers, and convolutions where frames are observed."""
+    if not data.observation.is_frames:
+        width = data.observation.size + data.action_size
+        return initial_layers(config.members, (width, *config.hidden, 1), seed), ()
+    convolutions, width = initial_convolutions(config.members, data.observation.shape, seed)
+    return initial_layers(config.members, (width, *config.hidden_of_frames, 1), seed + 1), convolutions
+
+
+def _margins(layers: Layers, convolutions: Layers, sides: Tensor, clip_steps: int) -> Tensor:
+    """Reward of clip a minus that of clip b, [n, K], from some steps [n, 2, l, ...] of ``clip_steps``."""
+    n, _, steps = sides.shape[:3]
+    sums = forward(layers, sides.flatten(0, 2), convolutions).view(n, 2, steps, -1).sum(2) * (clip_steps / steps)
     return sums[:, 0] - sums[:, 1]
 
 
 def outputs(ensemble: Ensemble, data: Comparisons, queries: np.ndarray, stride: int = 1) -> Tensor:
     """The ensemble's outputs [n, 2, l, K] for every ``stride``-th step of the queries' clips."""
-    sides = data.inputs(queries, stride=stride)
-    flat = sides.reshape(-1, sides.shape[-1])
-    scored = ensemble.score(flat[:, :0], flat)  # observation and action lie side by side already
-    return torch.from_numpy(scored).view(*sides.shape[:3], ensemble.members)
+    at_once = _FRAME_QUERIES if data.observation.is_frames else max(len(queries), 1)
+    parts = []
+    for start in range(0, max(len(queries), 1), at_once):
+        sides = data.inputs(queries[start : start + at_once], stride=stride)
+        scored = ensemble.score_inputs(sides.reshape(-1, *sides.shape[3:]))
+        parts.append(torch.from_numpy(scored).view(*sides.shape[:3], ensemble.members))
+    return torch.cat(parts)
 
 
-def _quality(outputs: Tensor, answers: Answers, output_scale: Tensor, noise: Tensor) -> Quality:
+def _quality(outputs: Tensor, answers: Answers, output_scale: Tensor, noise: Tensor, clip_steps: int) -> Quality:
     """Mean loss of the members' own outputs, and accuracy of the mean of their scaled ones.
 
-    ``noise`` is by rater.
+    ``noise`` is by rater. ``outputs`` are of some steps of ``clip_steps``.
     """
     if len(answers) == 0:
         return Quality(None, None)
-    sums = outputs.sum(2)
+    sums = outputs.sum(2) * (clip_steps / outputs.shape[2])
     margin = sums[:, 0] - sums[:, 1]
     targets = torch.from_numpy(answers.targets)
     loss = float(negative_log_likelihood(margin, targets[:, None], noise[answers.raters, None]).mean())

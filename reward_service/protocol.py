@@ -16,6 +16,9 @@ MODEL = "reward"
 OBSERVATION, ACTION = "observation", "action"
 REWARD, MEMBER_REWARD = "reward", "member_reward"
 DATATYPE = "FP32"
+"""Of every tensor but frames that are observed, which are `FRAMES`."""
+
+FRAMES = "UINT8"
 
 MESSAGE_LIMIT = 64 * 2**20
 """Bytes; gRPC's own limit of 4 MiB is less than a large slab."""
@@ -48,22 +51,27 @@ same user keep theirs in that folder, too."""
 REGION, OFFSET, BYTE_SIZE = "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"
 """Parameters of a tensor whose contents lie in shared memory."""
 
-_WIRE = np.dtype("<f4")
+_WIRE = {DATATYPE: np.dtype("<f4"), FRAMES: np.dtype("u1")}
+
+
+def datatype(array: np.ndarray) -> str:
+    """The protocol's name for what `as_wire` makes of an array's numbers."""
+    return FRAMES if array.dtype == np.uint8 else DATATYPE
 
 
 def to_wire(array: np.ndarray) -> bytes:
-    """Float32, little-endian, row-major."""
+    """Bytes as they are, all else as float32, little-endian; row-major."""
     return as_wire(array).tobytes()
 
 
 def as_wire(array: np.ndarray) -> np.ndarray:
     """As `to_wire` has it, yet an array; the same one where it is so already."""
-    return np.ascontiguousarray(array, dtype=_WIRE)
+    return np.ascontiguousarray(array, dtype=_WIRE[datatype(array)])
 
 
-def from_wire(data: bytes, shape: Sequence[int]) -> np.ndarray:
+def from_wire(data: bytes | np.ndarray, shape: Sequence[int], datatype: str = DATATYPE) -> np.ndarray:
     """A read-only view. Raises ValueError where the bytes are not as many as the shape asks for."""
-    return np.frombuffer(data, dtype=_WIRE).reshape(shape)
+    return np.frombuffer(data, dtype=_WIRE[datatype]).reshape(shape)
 
 
 def set_place(parameters: Any, region: str, offset: int, byte_size: int) -> None:

@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from reward_service import inference_pb2 as pb
 from reward_service import protocol
 from reward_service.config import RewardServiceConfig
-from reward_service.protocol import ACTION, DATATYPE, MEMBER_REWARD, MODEL, OBSERVATION, REWARD, SERVICE
+from reward_service.protocol import ACTION, DATATYPE, FRAMES, MEMBER_REWARD, MODEL, OBSERVATION, REWARD, SERVICE
 from reward_service.refusal import Refused
 from reward_service.shared_memory import Regions
 from reward_service.tensors import Wanted, read_inputs
@@ -97,6 +97,7 @@ class _Service:
     def __init__(self, model: RewardModel, near: bool) -> None:
         """``near``: only this machine can call."""
         self._model = model
+        self._observed = FRAMES if model.observation.is_frames else DATATYPE
         self._near = near
         self._regions = Regions()
 
@@ -120,13 +121,16 @@ class _Service:
         _require_model(request.name)
         number = _number(request.version)
         version = self._model.newest if number is None else self._model.version(number)
-        widths = {OBSERVATION: self._model.observation_size, ACTION: self._model.action_size}
+        observed = self._model.observation
         tensor = pb.ModelMetadataResponse.TensorMetadata
         return pb.ModelMetadataResponse(
             name=MODEL,
             versions=[str(number) for number in self._model.numbers],
             platform="backflip",
-            inputs=[tensor(name=name, datatype=DATATYPE, shape=[-1, width]) for name, width in widths.items()],
+            inputs=[
+                tensor(name=OBSERVATION, datatype=self._observed, shape=[-1, *observed.shape]),
+                tensor(name=ACTION, datatype=DATATYPE, shape=[-1, self._model.action_size]),
+            ],
             outputs=[
                 tensor(name=REWARD, datatype=DATATYPE, shape=[-1]),
                 tensor(name=MEMBER_REWARD, datatype=DATATYPE, shape=[-1, self._model.members]),
@@ -137,7 +141,7 @@ class _Service:
     def model_infer(self, request: pb.ModelInferRequest) -> pb.ModelInferResponse:
         _require_model(request.model_name)
         wanted = Wanted.by(request, (REWARD, MEMBER_REWARD), self._regions)
-        arrays = read_inputs(request, self._regions)
+        arrays = read_inputs(request, self._regions, {OBSERVATION: self._observed, ACTION: DATATYPE})
         reward, member_reward, version = self._model.score(
             arrays[OBSERVATION], arrays[ACTION], _number(request.model_version)
         )

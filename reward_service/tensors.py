@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,19 @@ import numpy as np
 
 from reward_service import inference_pb2 as pb
 from reward_service import protocol
-from reward_service.protocol import ACTION, BYTE_SIZE, DATATYPE, OBSERVATION, OFFSET, REGION
+from reward_service.protocol import ACTION, BYTE_SIZE, DATATYPE, FRAMES, OBSERVATION, OFFSET, REGION
 from reward_service.refusal import invalid
 from reward_service.shared_memory import Region, Regions
 
+_DIMENSIONS = {DATATYPE: (2, "two"), FRAMES: (4, "four")}
 
-def read_inputs(request: pb.ModelInferRequest, regions: Regions) -> dict[str, np.ndarray]:
-    """Both input tensors by name, finite and float32 of the shape that they claim; raises `Refused`."""
+
+def read_inputs(request: pb.ModelInferRequest, regions: Regions, datatypes: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Both input tensors by name, finite and of the shape that they claim; raises `Refused`.
+
+    Args:
+        datatypes: what each must be, by name: FP32, or UINT8 for frames.
+    """
     names = [tensor.name for tensor in request.inputs]
     if sorted(names) != sorted((OBSERVATION, ACTION)):
         raise invalid(f"the inputs are {names}; expected {[OBSERVATION, ACTION]}")
@@ -30,26 +37,38 @@ def read_inputs(request: pb.ModelInferRequest, regions: Regions) -> dict[str, np
     rest = iter(raw)
     arrays = {}
     for tensor, place in zip(request.inputs, places, strict=True):
-        if tensor.datatype != DATATYPE:
-            raise invalid(f"input {tensor.name!r} is of datatype {tensor.datatype!r}; expected {DATATYPE!r}")
+        wanted = datatypes[tensor.name]
+        if tensor.datatype != wanted:
+            raise invalid(f"input {tensor.name!r} is of datatype {tensor.datatype!r}; expected {wanted!r}")
         shape = list(tensor.shape)
-        if len(shape) != 2 or min(shape) < 0:
-            raise invalid(f"input {tensor.name!r} has shape {shape}; expected two dimensions")
+        dimensions, in_words = _DIMENSIONS[wanted]
+        if len(shape) != dimensions or min(shape) < 0:
+            raise invalid(f"input {tensor.name!r} has shape {shape}; expected {in_words} dimensions")
         if raw or place:
             data = place.region.read(place.offset, place.byte_size) if place else next(rest)
-            found = len(data) / 4
-            flat = np.frombuffer(data, dtype="<f4", count=len(data) // 4)
-        else:
+            width = 4 if wanted == DATATYPE else 1
+            found = len(data) / width
+            flat = protocol.from_wire(data[: len(data) // width * width], [-1], wanted)
+        elif wanted == DATATYPE:
             found = len(tensor.contents.fp32_contents)
             flat = np.array(tensor.contents.fp32_contents, dtype=np.float32)
-        if found != shape[0] * shape[1]:
-            raise invalid(
-                f"input {tensor.name!r} holds {found:g} numbers; its shape {shape} needs {shape[0] * shape[1]}"
-            )
-        if not np.isfinite(flat).all():
+        else:
+            found = len(tensor.contents.uint_contents)
+            flat = _bytes(tensor.name, tensor.contents.uint_contents)
+        if found != math.prod(shape):
+            raise invalid(f"input {tensor.name!r} holds {found:g} numbers; its shape {shape} needs {math.prod(shape)}")
+        if wanted == DATATYPE and not np.isfinite(flat).all():
             raise invalid(f"input {tensor.name!r} has numbers that are not finite")
         arrays[tensor.name] = flat.reshape(shape)
     return arrays
+
+
+def _bytes(name: str, contents: Sequence[int]) -> np.ndarray:
+    """Raises `Refused` where a number is above 255."""
+    wide = np.array(contents, dtype=np.uint32)
+    if (wide > 255).any():
+        raise invalid(f"input {name!r} has numbers above 255; it is of datatype {FRAMES!r}")
+    return wide.astype(np.uint8)
 
 
 @dataclass(frozen=True)

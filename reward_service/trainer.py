@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from contracts.rater import RaterError
+from contracts.spaces import ObservationSpace
 from labeling_gateway.client import StoreError
 from reward_service.config import RewardConfig
 from reward_service.dataset import Comparisons, LabelReader
@@ -40,7 +41,7 @@ class Trainer:
         self._model = model
         self._seed = seed
         self._patience = patience
-        self._data = Comparisons(config.members, model.observation_size + model.action_size, seed)
+        self._data = Comparisons(config.members, model.observation, model.action_size, seed)
         self._waiting_since: float | None = None
         self._failed_at = -1  # answers that a fit went wrong with: only others are worth another try
 
@@ -123,13 +124,15 @@ def logged_fits(directory: Path) -> list[FitReport]:
     return sorted({report.version: report for report in reports}.values(), key=lambda report: report.version)
 
 
-def replay(config: RewardConfig, log: LabelReader, input_size: int, fits: Iterable[FitReport]) -> Ensemble | None:
+def replay(
+    config: RewardConfig, log: LabelReader, observation: ObservationSpace, action_size: int, fits: Iterable[FitReport]
+) -> Ensemble | None:
     """The model made anew from the log and the fits that were logged, in order; None if there were none."""
     ensemble: Ensemble | None = None
     data: Comparisons | None = None
     for event in fits:
         if data is None:
-            data = Comparisons(config.members, input_size, event.seed)
+            data = Comparisons(config.members, observation, action_size, event.seed)
         data.follow(log, until=event.offset)
         ensemble, _ = fit(
             ensemble,

@@ -12,10 +12,12 @@ import numpy as np
 from contracts.encoding import pack, reading, require_schema, unpack
 from contracts.files import write_whole
 from contracts.rollout import UNFITTED
+from contracts.spaces import ObservationSpace
 from reward_service.ensemble import Ensemble
 from reward_service.fitting import FitReport
 
 SCHEMA = 1
+_WITH_FRAMES = 2
 _FILES = "reward-[0-9]*.safetensors"
 _KEPT = 4  # newest versions held in memory; slabs in flight name no older ones
 
@@ -37,14 +39,15 @@ class Version:
     def to_bytes(self) -> bytes:
         if self.ensemble is None:
             raise ValueError("version 0 is not written: it has no weights")
-        header = {"kind": "reward", "schema": SCHEMA, "version": self.number, "report": asdict(self.report)}
+        schema = _WITH_FRAMES if self.ensemble.convolutions else SCHEMA
+        header = {"kind": "reward", "schema": schema, "version": self.number, "report": asdict(self.report)}
         return pack(header, self.ensemble.arrays())
 
     @staticmethod
     def from_bytes(data: bytes) -> Version:
         """Raises ValueError where the bytes are not a reward model of this schema."""
         header, arrays = unpack(data)
-        require_schema(header, "reward", SCHEMA)
+        require_schema(header, "reward", SCHEMA, _WITH_FRAMES)
         with reading("reward model"):
             return Version(header["version"], Ensemble.from_arrays(arrays), FitReport(**header["report"]))
 
@@ -62,10 +65,10 @@ class RewardModel:
     """
 
     def __init__(
-        self, members: int, observation_size: int, action_size: int, directory: str | Path, threads: int = 1
+        self, members: int, observation: ObservationSpace, action_size: int, directory: str | Path, threads: int = 1
     ) -> None:
         self.members = members
-        self.observation_size = observation_size
+        self.observation = observation
         self.action_size = action_size
         self.directory = Path(directory)
         self._each = map if threads == 1 else ThreadPoolExecutor(threads, thread_name_prefix="score").map
@@ -118,7 +121,7 @@ class RewardModel:
         """Scores transitions under one version, the newest unless named.
 
         Args:
-            observation: float32 [B, D].
+            observation: [B, ...] of the model's space.
             action: float32 [B, A], encoded.
             version: which version, None for the newest.
 
@@ -130,12 +133,12 @@ class RewardModel:
             ValueError: the arrays have other shapes.
         """
         rows = len(observation)
-        for name, array, width in (
-            ("observation", observation, self.observation_size),
-            ("action", action, self.action_size),
+        for name, array, shape in (
+            ("observation", observation, self.observation.shape),
+            ("action", action, (self.action_size,)),
         ):
-            if array.shape != (rows, width):
-                raise ValueError(f"{name} has shape {list(array.shape)}; expected [{rows}, {width}]")
+            if array.shape != (rows, *shape):
+                raise ValueError(f"{name} has shape {list(array.shape)}; expected {[rows, *shape]}")
         chosen = self.newest if version is None else self.version(version)
         if chosen.ensemble is None:
             return np.zeros(rows, np.float32), np.zeros((rows, self.members), np.float32), chosen.number

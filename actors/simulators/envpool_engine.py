@@ -11,7 +11,7 @@ import numpy as np
 from actors.simulators.envpool_tasks import about
 from actors.simulators.protocol import FaultWatch, Transition, UnknownTask
 from contracts.clip import Scene
-from contracts.spaces import ActionSpace, Spaces
+from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 
 
 class EnvPoolSimulator:
@@ -42,7 +42,7 @@ class EnvPoolSimulator:
                 env_type="gymnasium",
                 num_envs=worlds,
                 num_threads=min(threads, worlds),
-                seed=_scattered(seed),
+                seed=scattered(seed),
             )
             self.spaces, self._middle, self._half_range = _spaces(
                 task, self._pool.observation_space, self._pool.action_space
@@ -50,7 +50,7 @@ class EnvPoolSimulator:
         self._about = about(task)
         self._faults = FaultWatch(task)
         self.worlds = worlds
-        self.state_size = self.spaces.observation_size
+        self.state_size = self.spaces.observation.size
         self.control_timestep = self._about.timestep
         self.episode_steps = int(self._pool.spec.config.max_episode_steps)
         self.odometer_name = self._about.odometer_name
@@ -112,7 +112,7 @@ class EnvPoolSimulator:
         observation[info["env_id"]] = first
 
 
-def _scattered(seed: int) -> int:
+def scattered(seed: int) -> int:
     """EnvPool gives its i-th world seed + i: neighbouring seeds would share all worlds but one."""
     return int(np.random.SeedSequence(seed).generate_state(1)[0]) % (2**31 - 2**20)
 
@@ -124,13 +124,13 @@ def _spaces(task: str, observation: Any, action: Any) -> tuple[Spaces, np.ndarra
         raise ValueError(f"envpool task {task} observes {_brief(observation)}; only flat vectors are supported")
     if hasattr(action, "n"):
         nothing = np.zeros(0)
-        return Spaces(shape[0], ActionSpace("discrete", int(action.n))), nothing, nothing
+        return Spaces(ObservationSpace(shape), ActionSpace("discrete", int(action.n))), nothing, nothing
     low, high = getattr(action, "low", None), getattr(action, "high", None)
     if low is None or high is None or low.ndim != 1 or not np.isfinite([low, high]).all():
         raise ValueError(
             f"envpool task {task} acts by {_brief(action)}; only choices and bounded vectors are supported"
         )
-    return Spaces(shape[0], ActionSpace("continuous", len(low))), (low + high) / 2, (high - low) / 2
+    return Spaces(ObservationSpace(shape), ActionSpace("continuous", len(low))), (low + high) / 2, (high - low) / 2
 
 
 def _brief(space: Any) -> str:

@@ -8,7 +8,7 @@ from mujoco.batch import Batch, SimulationError
 
 from actors.simulators.protocol import FaultWatch, Transition
 from actors.tasks.task import State, Task
-from contracts.spaces import ActionSpace, Spaces
+from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 
 _DERIVED = ("act", "xpos", "xmat", "sensordata")  # the fields of `State` beyond qpos and qvel
 _STAGE = {False: mujoco.mjtStage.mjSTAGE_NONE, True: mujoco.mjtStage.mjSTAGE_VEL}
@@ -48,7 +48,7 @@ class MujocoSimulator:
         self._odometer_start = np.zeros(worlds)
         self._faults = FaultWatch(task.name)
         observation = task.observe(np, self.read())
-        self.spaces = Spaces(observation.shape[-1], ActionSpace("continuous", model.nu))
+        self.spaces = Spaces(ObservationSpace(observation.shape[-1:]), ActionSpace("continuous", model.nu))
 
     def reset(self) -> np.ndarray:
         self._restart(np.arange(self.worlds))

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,8 +21,8 @@ log = logging.getLogger("backflip.actors")
 class Transition:
     """One step of all N worlds; every array is the caller's to keep."""
 
-    observation: np.ndarray  # float32 [N, D], what to act on next: a new episode's first where one ended
-    final_observation: np.ndarray  # float32 [N, D], the ended episode's last; equals observation elsewhere
+    observation: np.ndarray  # [N, ...] of the space's type, what to act on next: a new episode's first where one ended
+    final_observation: np.ndarray  # [N, ...], the ended episode's last; equals observation elsewhere
     terminated: np.ndarray  # bool [N]
     truncated: np.ndarray  # bool [N]
     valid: np.ndarray  # bool [N], False where the simulator ignored the action
@@ -42,7 +42,7 @@ class Simulator(Protocol):
     odometer_name: str  # what `Transition.odometer` counts, "" if nothing
 
     def reset(self) -> np.ndarray:
-        """Start every world anew: the first observations, float32 [N, D]. No two worlds alike."""
+        """Start every world anew: the first observations, [N, ...]. No two worlds alike."""
         ...
 
     def step(self, action: np.ndarray) -> Transition:
@@ -58,6 +58,15 @@ class Simulator(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A simulator whose scene's track is "frames": it draws what people see, since no state would."""
+
+    def pictures(self, worlds: np.ndarray) -> np.ndarray:
+        """What the last observation of these worlds looks like, uint8 [n, H, W, 3]. Called between two steps."""
+        ...
 
 
 class UnknownTask(ValueError):

@@ -38,7 +38,10 @@ def make_simulator(
 
         return WarpSimulator(TASKS[task], worlds, seed, stagger, device_of(engine))
     if engine == "envpool":
+        from actors.simulators.atari_engine import AtariSimulator, is_atari
         from actors.simulators.envpool_engine import EnvPoolSimulator
 
+        if is_atari(task):
+            return AtariSimulator(task, worlds, seed, threads)
         return EnvPoolSimulator(task, worlds, seed, threads)
     raise ValueError(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")

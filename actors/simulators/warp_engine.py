@@ -19,7 +19,7 @@ from actors.simulators.mujoco_engine import LARGEST
 from actors.simulators.protocol import FaultWatch, Transition
 from actors.simulators.starts import draw_starts
 from actors.tasks.task import State, Task
-from contracts.spaces import ActionSpace, Spaces
+from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 
 _WARM_UPS = 3  # runs before a capture: kernels are compiled, and torch has chosen its own
 
@@ -89,7 +89,7 @@ class WarpSimulator:
         self._middle, self._half_range = (low + high) / 2, (high - low) / 2
         self._action = torch.zeros((worlds, model.nu), device=self.device)
         self._transition = self._empty_transition(starts.observation.shape[-1])
-        self.spaces = Spaces(starts.observation.shape[-1], ActionSpace("continuous", model.nu))
+        self.spaces = Spaces(ObservationSpace(starts.observation.shape[-1:]), ActionSpace("continuous", model.nu))
         self._simulate, self._run = self._physics, self._control_step
         with warp.ScopedDevice(warp.device_from_torch(self.device)):
             if self.device.type == "cuda":

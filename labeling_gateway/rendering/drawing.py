@@ -7,7 +7,7 @@ import numpy as np
 from contracts.clip import Scene
 from labeling_gateway.rendering.sketches import CannotDraw, sketch
 
-__all__ = ["CannotDraw", "draw"]
+__all__ = ["CannotDraw", "draw", "enlarge"]
 
 
 def draw(
@@ -36,8 +36,21 @@ def draw(
     state = np.asarray(state)
     if state.ndim != 2 or not len(state):
         raise ValueError(f"{scene.task}: expected a state track [L, S] with at least one row, found {state.shape}")
+    if scene.track == "frames":
+        raise ValueError(f"{scene.task}: its clips bring their own pictures")
     if scene.track == "mujoco":
         from labeling_gateway.rendering.raytracer import trace  # heavy: brings Warp with it
 
         return trace(scene, state, width, height, every=every, samples=samples)
     return sketch(scene, state[::every], width, height, samples=samples)
+
+
+def enlarge(pictures: np.ndarray, height: int = 360) -> np.ndarray:
+    """Small pictures made about ``height`` pixels high, every pixel a square; of even sides, as codecs want them.
+
+    Args:
+        pictures: uint8 [L, H, W, 3].
+    """
+    times = max(1, round(height / pictures.shape[1]))
+    large = pictures.repeat(times, axis=1).repeat(times, axis=2)
+    return large[:, : large.shape[1] // 2 * 2, : large.shape[2] // 2 * 2]

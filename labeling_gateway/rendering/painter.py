@@ -19,7 +19,8 @@ from typing import BinaryIO
 
 from contracts import lifetime, log
 from contracts.clip import Clip, Scene
-from labeling_gateway.rendering.drawing import draw
+from contracts.film import decode_film
+from labeling_gateway.rendering.drawing import draw, enlarge
 from labeling_gateway.rendering.video import encode
 
 _NICENESS = 10  # pictures give way to simulators
@@ -32,11 +33,14 @@ def paint(scene: Scene, clip: Clip, file: Path) -> None:
     """One frame a step, in real time; every frame can be sought.
 
     Raises:
-        CannotDraw, ValueError: the scene's states cannot be drawn.
+        CannotDraw, ValueError: the scene's states cannot be drawn, or the clip's film not be read.
         OSError: the file cannot be written.
     """
-    samples = 1 if scene.track == "mujoco" else 2  # rays cost time, and somebody waits
-    frames = draw(scene, clip.state, *_SIZE, samples=samples)
+    if scene.track == "frames":
+        frames = enlarge(decode_film(clip.film))
+    else:
+        samples = 1 if scene.track == "mujoco" else 2  # rays cost time, and somebody waits
+        frames = draw(scene, clip.state, *_SIZE, samples=samples)
     encode(file, iter(frames), Fraction(1 / scene.timestep).limit_denominator(1000), every_frame_whole=True)
 
 

@@ -19,6 +19,7 @@ _FRAME_RATE = 30.0  # wished for; a whole number of steps to a frame decides
 _QUALITY = "21"  # x264's constant rate factor: lower is better and larger
 
 _PANEL_SHARE = 0.26  # of the frame's width
+_PANEL_SHARE_OF_HEIGHT = 0.34
 _PANEL, _TRACK, _AXIS = (24, 29, 36), (40, 47, 57), (110, 122, 136)
 _TEXT, _QUIET = (236, 240, 244), (150, 161, 173)
 _GOOD, _BAD = np.array((61, 199, 133)), np.array((236, 96, 88))
@@ -118,7 +119,8 @@ def _caption(odometer: float, odometer_name: str, seconds: float) -> str:
 def _compose(frame: np.ndarray, bars: list[float] | None, scale: float, caption: str, title: str) -> np.ndarray:
     """The frame with its panel, of even width and height as the codec wants it: uint8 [H, W', 3]."""
     height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
-    panel_width = 0 if bars is None else round(width * _PANEL_SHARE) // 2 * 2
+    # Its text is as large as the picture is high: beside a narrow one it needs more room.
+    panel_width = 0 if bars is None else round(max(width * _PANEL_SHARE, height * _PANEL_SHARE_OF_HEIGHT)) // 2 * 2
     picture = Image.new("RGB", (width + panel_width, height))
     picture.paste(Image.fromarray(frame[:height, :width]), (0, 0))
     if bars is not None:

@@ -6,11 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.clips import cut_clips
-from actors.sampler import Track
+from actors.clips import cut_clips, cut_shots, plan_shots
+from actors.sampler import Shot, Track
 from contracts.clip import Clip
+from contracts.film import decode_film
 from contracts.rollout import Rollout
-from contracts.spaces import ActionSpace, Spaces
+from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 
 
 def slab(
@@ -40,7 +41,7 @@ def slab(
 
 
 def cut(rollout: Rollout, track: Track, length: int, count: int, seed: int = 0, kind: str = "continuous") -> list[Clip]:
-    spaces = Spaces(2, ActionSpace("discrete" if kind == "discrete" else "continuous", 2))
+    spaces = Spaces(ObservationSpace((2,)), ActionSpace("discrete" if kind == "discrete" else "continuous", 2))
     random = np.random.default_rng(seed)
     return cut_clips(rollout, track, spaces, "scene", length=length, count=count, random=random)
 
@@ -106,3 +107,29 @@ def test_a_clip_outlives_its_slab_and_chance_is_the_seeds() -> None:
     rollout.action[:] = -1
     assert all((clip.state >= 0).all() and clip.oracle is not None and (clip.oracle >= 0).all() for clip in clips)
     assert starts == [tuple(clip.observation[0]) for clip in clips]
+
+
+def test_shots_are_planned_within_the_slab_each_of_another_world() -> None:
+    shots = plan_shots(6, 20, 5, 4, np.random.default_rng(0))
+    assert len({shot.world for shot in shots}) == len(shots) == 4
+    assert all(0 <= shot.start <= 15 and shot.world < 6 for shot in shots)
+    assert len(plan_shots(3, 5, 5, 9, np.random.default_rng(0))) == 3
+
+
+def test_a_filmed_stretch_becomes_a_clip_unless_an_episode_ended_in_it() -> None:
+    ends = np.zeros((12, 3), bool)
+    ends[5, 1] = True
+    rollout, track = slab(12, 3, ends, np.ones((12, 3), bool), "discrete")
+    rollout.observation = (
+        np.zeros((12, 3, 4, 8, 8), np.uint8) + np.arange(12, dtype=np.uint8)[:, None, None, None, None]
+    )
+    spaces = Spaces(ObservationSpace((4, 8, 8)), ActionSpace("discrete", 2))
+    picture = np.full((16, 16, 3), 90, np.uint8)
+    track.films = {Shot(world, 2, 5): [picture] * 5 for world in range(3)}
+    clips = cut_shots(rollout, track, spaces, "scene", timestep=0.1)
+    assert len(clips) == 2
+    for clip, world in zip(clips, (0, 2), strict=True):
+        np.testing.assert_array_equal(clip.observation, rollout.observation[2:7, world])
+        assert clip.oracle is not None
+        np.testing.assert_array_equal(clip.oracle, track.score[2:7, world])
+        assert decode_film(clip.film).shape == (5, 16, 16, 3)

@@ -158,7 +158,6 @@ def test_an_unknown_id_names_its_neighbours() -> None:
 @pytest.mark.parametrize(
     ("task", "what"),
     [
-        ("Pong-v5", r"Box\(4, 84, 84\)"),
         ("CheetahRun-v1", "a Dict of position, velocity"),
         ("Catch-v0", r"Box\(10, 5\)"),
     ],

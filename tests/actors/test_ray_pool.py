@@ -41,7 +41,7 @@ def specs(count: int, task: str = "hopper-backflip") -> list[WorkerSpec]:
 
 @pytest.fixture(scope="module", autouse=True)
 def own_ray() -> Iterator[None]:
-    _start_ray()
+    _start_ray(slabs=0)
     yield
     ray.shutdown()
 
@@ -156,8 +156,8 @@ def test_sampling_waits_for_the_reward_service_and_says_so(opened: Opened, tmp_p
         assert time.monotonic() < give_up, pool.statuses()
         time.sleep(0.1)
     assert pool.collect() == []
-    model = RewardModel(3, SPACES.observation_size, SPACES.action.size, tmp_path)
-    config = RewardServiceConfig("run", address, str(tmp_path), 0, SPACES.observation_size, SPACES.action.size)
+    model = RewardModel(3, SPACES.observation, SPACES.action.size, tmp_path)
+    config = RewardServiceConfig("run", address, str(tmp_path), 0, SPACES.observation, SPACES.action.size)
     serving = serve(config, model)
     slabs = take(pool, lambda slabs: len(slabs) >= 3)
     assert {slab.reward_version for slab in slabs} == {UNFITTED}

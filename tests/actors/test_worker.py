@@ -10,9 +10,10 @@ import pytest
 
 from actors.config import ActorsConfig
 from actors.sampler import Sampler
-from actors.simulators.protocol import Simulator, Transition
+from actors.simulators.protocol import Draws, Simulator, Transition
 from actors.worker import RunningScale, Worker, WorkerSpec
 from contracts.clip import Clip
+from contracts.film import decode_film
 from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
 from learner.policy import PolicySpec
 from learner.ppo import PPO, PPOConfig
@@ -158,3 +159,38 @@ def test_a_number_out_of_range_is_named(change: dict[str, int]) -> None:
         ActorsConfig(**change)
     with pytest.raises(ValueError, match=r"groups \(3\) must not exceed actors.worlds \(2\)"):
         ActorsConfig(worlds=2, groups=3)
+
+
+def test_a_game_is_filmed_only_where_it_will_be_cut_and_the_film_shows_the_clip() -> None:
+    drawn: list[int] = []
+    offered: list[Clip] = []
+    actors = ActorsConfig(count=1, worlds=4, slab_steps=30, groups=2, threads=1, candidates=1)
+    worker = Worker(
+        WorkerSpec("envpool", "Pong-v5", actors, hidden=(8,), clip_steps=10, seed=7),
+        lambda observation, action: (np.zeros(len(observation), np.float32), 3),
+        offered.extend,
+    )
+    assert isinstance(worker.sampler, Sampler)
+    for simulator in worker.sampler.simulators:
+        assert isinstance(simulator, Draws)
+        pictures = simulator.pictures
+        simulator.pictures = lambda worlds, pictures=pictures: drawn.append(len(worlds)) or pictures(worlds)
+    snapshot = learner_of(worker).snapshot()
+    worker.slab(snapshot)
+    assert sum(drawn) == 40 and len(offered) == 4, "before the first fit each world gives a clip"
+    rollout = worker.slab(snapshot)
+    assert sum(drawn) == 50 and len(offered) == 5
+    clip = offered[-1]
+    assert clip.observation.shape == (10, 4, 84, 84) and clip.stack == 4 and len(clip.to_bytes()) < 30_000
+    [(world, start)] = [
+        (world, start)
+        for world in range(4)
+        for start in range(21)
+        if np.array_equal(rollout.observation[start : start + 10, world], clip.observation)
+    ]
+    assert world < 4 and start <= 20
+    # The newest frame of an observation is the screen, grey and smaller: they move alike.
+    screens = decode_film(clip.film).astype(float).mean(-1)[:, 34:194].reshape(10, -1)
+    seen = clip.observation[:, 3, 14:78].astype(float).reshape(10, -1)
+    assert abs(screens.mean() - seen.mean()) < 15
+    worker.close()

@@ -22,6 +22,7 @@ from backflip.errors import UserError
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from backflip.system import label_parts, open_store, worker_specs
+from contracts.spaces import ObservationSpace
 from labeling_gateway.alarms import Alarm
 from labeling_gateway.client import Counts
 from labeling_gateway.embedded import free_port
@@ -99,7 +100,7 @@ def test_a_store_without_the_answers_of_the_run_is_refused(tmp_path: Path) -> No
     open_store(folder).stop()
     layers = initial_layers(2, (3, 4, 1), 0)
     ensemble = Ensemble(layers, torch.zeros(3), torch.ones(3), torch.zeros(2), torch.ones(2))
-    RewardModel(2, 2, 1, folder.reward_model).publish(ensemble, FitReport(version=1, answers=12))
+    RewardModel(2, ObservationSpace((2,)), 1, folder.reward_model).publish(ensemble, FitReport(version=1, answers=12))
     with pytest.raises(UserError, match=r"holds 0 answers of .*run, and its reward model was fitted to 12: it is not"):
         open_store(folder)
     server = int((folder.store / "store.lock").read_text())

@@ -19,7 +19,7 @@ from labeling_gateway.replay import replay, standing
 from tests.labeling_gateway.samples import STEPS, ask
 
 SCENE = Scene(task="hopper", track="observation", timestep=0.02, question="Which is better?")
-SHAPE = Shape(steps=STEPS, observation=4, action=2)
+SHAPE = Shape(steps=STEPS, observation=(4,), action=2)
 
 
 def answered(client: GatewayClient, count: int) -> None:
@@ -132,12 +132,12 @@ def test_clips_of_another_width_or_length_are_refused_naming_both(
     answered(client, 3)
     file = tmp_path / "labels.parquet"
     export_labels(client, file)
-    for wanted in (replace(SHAPE, observation=11), replace(SHAPE, action=3), replace(SHAPE, steps=50)):
+    for wanted in (replace(SHAPE, observation=(11,)), replace(SHAPE, action=3), replace(SHAPE, steps=50)):
         with pytest.raises(ValueError) as raised:
             import_labels(other, file, wanted)
         words = str(raised.value)
         assert f"clips of {STEPS} steps with 4 observations and 2 actions" in words
-        assert f"{wanted.steps} steps with {wanted.observation} observations and {wanted.action} actions" in words
+        assert f"{wanted.steps} steps with {wanted.observation[0]} observations and {wanted.action} actions" in words
     assert other.counts().labels == 0
 
 

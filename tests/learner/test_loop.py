@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from contracts.rollout import TRUE_REWARD, UNFITTED, Episode, Rollout
-from contracts.spaces import ActionSpace, Spaces
+from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 from learner.loop import Progress, learn
 from learner.policy import PolicySnapshot, PolicySpec
 from learner.ppo import PPO, PPOConfig
 
 STEPS, WORLDS = 8, 3
-SPEC = PolicySpec(Spaces(4, ActionSpace("continuous", 2)), hidden=(8,))
+SPEC = PolicySpec(Spaces(ObservationSpace((4,)), ActionSpace("continuous", 2)), hidden=(8,))
 
 
 def learner(max_lag: int = 1) -> PPO:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from contracts.rollout import Rollout
-from contracts.spaces import ActionSpace, Spaces
+from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 from learner.checkpoint import load_checkpoint, save_checkpoint
 from learner.loop import Progress
 from learner.policy import Policy, PolicySpec
@@ -19,7 +19,7 @@ STEPS, WORLDS, SIZE = 16, 6, 5
 
 
 def spec(kind: str = "continuous") -> PolicySpec:
-    return PolicySpec(Spaces(SIZE, ActionSpace(kind, 3)), hidden=(16, 16))  # pyright: ignore[reportArgumentType]
+    return PolicySpec(Spaces(ObservationSpace((SIZE,)), ActionSpace(kind, 3)), hidden=(16, 16))  # pyright: ignore[reportArgumentType]
 
 
 def slab(policy: Policy, *, seed: int = 0, ends: bool = True, version: int = 0) -> Rollout:
@@ -182,7 +182,7 @@ def test_checkpoint_goes_on_exactly(tmp_path) -> None:
 
 
 def test_a_snapshot_of_another_shape_is_refused() -> None:
-    other = Policy(PolicySpec(Spaces(SIZE + 1, ActionSpace("continuous", 3))))
+    other = Policy(PolicySpec(Spaces(ObservationSpace((SIZE + 1,)), ActionSpace("continuous", 3))))
     with pytest.raises(ValueError, match="policy has"):
         Policy(spec()).load(other.snapshot(1))
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from contracts.clip import Clip
 from contracts.label import Choice, Label, Opinion, Query
+from contracts.spaces import ObservationSpace
 
 OBSERVATION_SIZE, ACTION_SIZE, STEPS = 4, 2, 20
+SPACE = ObservationSpace((OBSERVATION_SIZE,))
 WEIGHTS = np.array([1.0, -0.5, 0.0, 0.5, 0.8, 0.0], np.float32)
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from contracts.label import Choice, Opinion, Query, is_held_out
 from reward_service.dataset import Comparisons, bootstrap_counts
-from tests.reward_service.synthetic import ACTION_SIZE, OBSERVATION_SIZE, MemoryLog, clip, linear_log
+from tests.reward_service.synthetic import ACTION_SIZE, SPACE, MemoryLog, clip, linear_log
 
 
 def _comparisons(seed: int = 0) -> Comparisons:
-    return Comparisons(members=3, input_size=OBSERVATION_SIZE + ACTION_SIZE, seed=seed)
+    return Comparisons(members=3, observation=SPACE, action_size=ACTION_SIZE, seed=seed)
 
 
 def _follow(log: MemoryLog) -> Comparisons:

@@ -22,7 +22,7 @@ from labeling_gateway.client import GatewayClient
 from labeling_gateway.embedded import EmbeddedStore, start_embedded
 from reward_service.client import RewardClient
 from reward_service.config import RewardConfig, RewardServiceConfig
-from tests.reward_service.synthetic import ACTION_SIZE, OBSERVATION_SIZE, inputs
+from tests.reward_service.synthetic import ACTION_SIZE, OBSERVATION_SIZE, SPACE, inputs
 
 SMALL = RewardConfig(hidden=(16,), first_fit=5, fit_minimum=5, first_fit_steps=5, fit_steps=5)
 
@@ -58,7 +58,7 @@ class _Process:
     def __init__(self, directory: Path, url: str, address: str = "127.0.0.1:0") -> None:
         config = RewardServiceConfig(
             run="run", address=address, directory=str(directory / "reward"), seed=0,
-            observation_size=OBSERVATION_SIZE, action_size=ACTION_SIZE, reward=SMALL, poll_seconds=0.05,
+            observation=SPACE, action_size=ACTION_SIZE, reward=SMALL, poll_seconds=0.05,
         )  # fmt: skip
         file = directory / "config.json"
         file.write_text(json.dumps(asdict(config)))

@@ -18,6 +18,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from contracts.spaces import ObservationSpace
 from reward_service import inference_pb2 as pb
 from reward_service import protocol
 from reward_service.client import RewardClient, RewardRequestError, RewardServiceUnavailable
@@ -33,14 +34,14 @@ REPORT = FitReport(version=2, labels=40, held_out_accuracy=0.9, train_loss=0.25)
 def _config(directory: Path, **changes: object) -> RewardServiceConfig:
     fields = {
         "run": "test", "address": "127.0.0.1:0", "directory": str(directory), "seed": 0,
-        "observation_size": D, "action_size": A,
+        "observation": ObservationSpace((D,)), "action_size": A,
     }  # fmt: skip
     return RewardServiceConfig(**fields | changes)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> RewardModel:
-    model = RewardModel(K, D, A, tmp_path_factory.mktemp("model"))
+    model = RewardModel(K, ObservationSpace((D,)), A, tmp_path_factory.mktemp("model"))
     model.publish(ensemble(1), FitReport(version=1))
     model.publish(ensemble(2), REPORT)
     return model
@@ -216,7 +217,7 @@ def test_calls_beyond_the_queue_are_refused(model: RewardModel, tmp_path: Path) 
             leave.wait(10)
             return super().score(*arguments, **named)  # pyright: ignore[reportArgumentType]
 
-    serving = serve(_config(tmp_path, queue=1), Slow(K, D, A, tmp_path))
+    serving = serve(_config(tmp_path, queue=1), Slow(K, ObservationSpace((D,)), A, tmp_path))
     first = RewardClient(serving.address)
     waiting = threading.Thread(target=first.score, args=_batch())
     waiting.start()

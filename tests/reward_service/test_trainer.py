@@ -21,6 +21,7 @@ from reward_service.versions import RewardModel
 from tests.reward_service.synthetic import (
     ACTION_SIZE,
     OBSERVATION_SIZE,
+    SPACE,
     WEIGHTS,
     MemoryLog,
     OracleReadError,
@@ -32,7 +33,7 @@ CONFIG = RewardConfig(hidden=(32, 32), first_fit_steps=100, fit_steps=30)
 
 
 def _model(directory: Path) -> RewardModel:
-    return RewardModel(CONFIG.members, OBSERVATION_SIZE, ACTION_SIZE, directory)
+    return RewardModel(CONFIG.members, SPACE, ACTION_SIZE, directory)
 
 
 def _train(
@@ -132,7 +133,7 @@ def test_the_logged_fits_replay_to_the_same_model(tmp_path: Path) -> None:
     model = _train(log, tmp_path, total=120)
     events = logged_fits(tmp_path)
     assert [event.version for event in events] == list(model.numbers[1:])
-    refitted = replay(CONFIG, log, OBSERVATION_SIZE + ACTION_SIZE, events)
+    refitted = replay(CONFIG, log, SPACE, ACTION_SIZE, events)
     rng = np.random.default_rng(0)
     observation = rng.normal(size=(100, OBSERVATION_SIZE)).astype(np.float32)
     action = rng.normal(size=(100, ACTION_SIZE)).astype(np.float32)
@@ -172,7 +173,7 @@ def test_a_rater_alone_is_judged_once_there_are_repeats(tmp_path: Path) -> None:
 def test_a_model_is_judged_by_what_it_was_not_fitted_to(tmp_path: Path) -> None:
     """Fitted to answers at random, it agrees with them all the same; and nobody is taken for careful who is not."""
     model = _train(crowd_log(200, seed=0, errors=[0.5, 0.5]), tmp_path, total=200)
-    data = Comparisons(CONFIG.members, OBSERVATION_SIZE + ACTION_SIZE, seed=0)
+    data = Comparisons(CONFIG.members, SPACE, ACTION_SIZE, seed=0)
     data.follow(crowd_log(200, seed=0, errors=[0.5, 0.5]))
     trained = data.rows(held_out=False)
     ensemble = model.newest.ensemble

@@ -13,11 +13,13 @@ import pytest
 import torch
 
 from contracts.encoding import pack
+from contracts.spaces import ObservationSpace
 from reward_service.ensemble import Ensemble, initial_layers
 from reward_service.fitting import FitReport
 from reward_service.versions import RewardModel, UnknownVersion
 
 D, A, K = 4, 2, 3
+SPACE = ObservationSpace((D,))
 
 
 def ensemble(seed: int) -> Ensemble:
@@ -31,14 +33,14 @@ def _batch(rows: int = 10) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_version_zero_scores_zero(tmp_path: Path) -> None:
-    reward, member_reward, version = RewardModel(K, D, A, tmp_path).score(*_batch())
+    reward, member_reward, version = RewardModel(K, SPACE, A, tmp_path).score(*_batch())
     assert version == 0
     assert reward.tolist() == [0.0] * 10
     assert member_reward.shape == (10, K)
 
 
 def test_a_version_never_changes(tmp_path: Path) -> None:
-    model = RewardModel(K, D, A, tmp_path)
+    model = RewardModel(K, SPACE, A, tmp_path)
     scored = {}
     for number in range(1, 9):
         model.publish(ensemble(number), FitReport(version=number))
@@ -56,7 +58,7 @@ def test_a_version_never_changes(tmp_path: Path) -> None:
 
 
 def test_a_large_batch_scores_as_its_rows_do(tmp_path: Path) -> None:
-    model = RewardModel(K, D, A, tmp_path)
+    model = RewardModel(K, SPACE, A, tmp_path)
     model.publish(ensemble(1), FitReport(version=1))
     observation, action = _batch(5000)
     whole, _, _ = model.score(observation, action)
@@ -67,17 +69,17 @@ def test_a_large_batch_scores_as_its_rows_do(tmp_path: Path) -> None:
 
 
 def test_threads_change_no_number(tmp_path: Path) -> None:
-    RewardModel(K, D, A, tmp_path).publish(ensemble(1), FitReport(version=1))
+    RewardModel(K, SPACE, A, tmp_path).publish(ensemble(1), FitReport(version=1))
     observation, action = _batch(9000)
-    _, alone, _ = RewardModel(K, D, A, tmp_path).score(observation, action)
-    _, side_by_side, _ = RewardModel(K, D, A, tmp_path, threads=3).score(observation, action)
+    _, alone, _ = RewardModel(K, SPACE, A, tmp_path).score(observation, action)
+    _, side_by_side, _ = RewardModel(K, SPACE, A, tmp_path, threads=3).score(observation, action)
     assert (alone == side_by_side).all()
 
 
 def test_the_newest_version_is_restored_after_kill_9(tmp_path: Path) -> None:
     script = (
         "import sys; from tests.reward_service.test_versions import *\n"
-        f"model = RewardModel(K, D, A, {str(tmp_path)!r})\n"
+        f"model = RewardModel(K, SPACE, A, {str(tmp_path)!r})\n"
         "for number in range(1, 100000):\n"
         "    model.publish(ensemble(number), FitReport(version=number, offset=f'{number}-0'))\n"
         "    print(number, flush=True)\n"
@@ -91,7 +93,7 @@ def test_the_newest_version_is_restored_after_kill_9(tmp_path: Path) -> None:
     published = max([published, *map(int, process.stdout.read().split())])
     process.wait()
 
-    model = RewardModel(K, D, A, tmp_path)
+    model = RewardModel(K, SPACE, A, tmp_path)
     assert model.newest.number in (published, published + 1)  # it may have died between publishing and saying so
     assert model.newest.report.offset == f"{model.newest.number}-0"
     observation, action = _batch()
@@ -103,17 +105,17 @@ def test_the_newest_version_is_restored_after_kill_9(tmp_path: Path) -> None:
 def test_who_opens_a_model_leaves_what_its_trainer_is_writing(tmp_path: Path) -> None:
     writing = tmp_path / "reward-000001.safetensors.partial"
     writing.write_bytes(b"half")
-    assert RewardModel(K, D, A, tmp_path).newest.number == 0
+    assert RewardModel(K, SPACE, A, tmp_path).newest.number == 0
     assert writing.read_bytes() == b"half"
 
 
 def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    model = RewardModel(K, D, A, tmp_path)
+    model = RewardModel(K, SPACE, A, tmp_path)
     for number in (1, 2):
         model.publish(ensemble(number), FitReport(version=number))
     newest = tmp_path / "reward-000002.safetensors"
     newest.write_bytes(newest.read_bytes()[:-40])
-    assert RewardModel(K, D, A, tmp_path).newest.number == 1
+    assert RewardModel(K, SPACE, A, tmp_path).newest.number == 1
 
 
 @pytest.mark.parametrize(
@@ -127,25 +129,25 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_make_is_passed_over(
     header: dict[str, object], arrays: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
-    RewardModel(K, D, A, tmp_path).publish(ensemble(1), FitReport(version=1))
+    RewardModel(K, SPACE, A, tmp_path).publish(ensemble(1), FitReport(version=1))
     (tmp_path / "reward-000002.safetensors").write_bytes(pack(header, arrays))
-    assert RewardModel(K, D, A, tmp_path).newest.number == 1
+    assert RewardModel(K, SPACE, A, tmp_path).newest.number == 1
 
 
 def test_wrong_shapes_are_named(tmp_path: Path) -> None:
-    model = RewardModel(K, D, A, tmp_path)
+    model = RewardModel(K, SPACE, A, tmp_path)
     observation, action = _batch()
     with pytest.raises(ValueError, match=r"action has shape \[9, 2\]; expected \[10, 2\]"):
         model.score(observation, action[:9])
 
 
 def test_a_checkpoint_that_cannot_be_read_is_no_version(tmp_path: Path) -> None:
-    model = RewardModel(K, D, A, tmp_path)
+    model = RewardModel(K, SPACE, A, tmp_path)
     for number in range(1, 9):
         model.publish(ensemble(number), FitReport(version=number))
     (tmp_path / "reward-000001.safetensors").unlink()
     (tmp_path / "reward-000002.safetensors").write_bytes(b"torn")
-    again = RewardModel(K, D, A, tmp_path)
+    again = RewardModel(K, SPACE, A, tmp_path)
     assert again.numbers == (0, 2, 3, 4, 5, 6, 7, 8)
     with pytest.raises(UnknownVersion, match="no version 1"):
         again.score(*_batch(), version=1)

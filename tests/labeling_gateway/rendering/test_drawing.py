@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from actors.tasks.runners import HOPPER
-from contracts.clip import Scene
-from labeling_gateway.rendering.drawing import CannotDraw, draw
+from contracts.clip import Clip, Scene
+from contracts.film import decode_film, encode_film
+from labeling_gateway.rendering.drawing import CannotDraw, draw, enlarge
+from labeling_gateway.rendering.painter import paint
 from labeling_gateway.rendering.stage import floor_period
 
 
@@ -95,3 +98,19 @@ def test_the_docs_way_to_look_at_a_task_works(tmp_path: Path, monkeypatch: pytes
     shorter = look.replace("range(100)", "range(2)").replace("480, height=360", "96, height=72")
     exec(compile(shorter, "docs/add-a-task.md", "exec"), names)
     assert names["frames"].shape == (2, 72, 96, 3)
+
+
+def test_a_clip_of_a_game_is_painted_from_its_film(tmp_path: Path) -> None:
+    pictures = np.full((6, 210, 160, 3), (144, 72, 17), np.uint8)
+    pictures[:, 100:110, 20:30] = 236
+    nothing = np.zeros((6, 2), np.float32)
+    clip = Clip(np.zeros((6, 1, 8, 8), np.uint8), nothing, nothing, "", 0, 0, film=encode_film(pictures, 1 / 15))
+    scene = Scene(task="Pong-v5", track="frames", timestep=1 / 15, question="")
+    paint(scene, clip, tmp_path / "clip.mp4")
+    shown = decode_film((tmp_path / "clip.mp4").read_bytes())
+    assert shown.shape == (6, 420, 320, 3)
+    assert np.abs(shown[3].astype(int) - enlarge(pictures)[3]).mean() < 4
+    with pytest.raises(ValueError, match="not a film"):
+        paint(scene, replace(clip, film=b""), tmp_path / "none.mp4")
+    with pytest.raises(ValueError, match="bring their own pictures"):
+        draw(scene, np.zeros((2, 0)))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from contracts.rater import RaterError
+from contracts.spaces import ObservationSpace
 from labeling_gateway.embedded import EmbeddedStore
 from reward_service.config import RewardConfig, RewardServiceConfig
 from reward_service.ensemble import Ensemble, initial_layers
@@ -35,11 +36,11 @@ def server(valkey: EmbeddedStore, tmp_path: Path) -> Iterator[Server]:
 def reward_address(tmp_path: Path) -> Iterator[str]:
     """A reward service with a first version, of Hopper's widths, which found that bob errs."""
     config = RewardConfig()
-    model = RewardModel(config.members, 11, 3, tmp_path / "reward")
+    model = RewardModel(config.members, ObservationSpace((11,)), 3, tmp_path / "reward")
     layers = initial_layers(config.members, (14, *config.hidden, 1), seed=0)
     scales = torch.zeros(14), torch.ones(14), torch.zeros(config.members), torch.ones(config.members)
     errors = {"bob": RaterError(error=0.31, deviation=0.06, answers=40)}
     model.publish(Ensemble(layers, *scales), FitReport(version=1, rater_errors=errors))
-    serving = serve(RewardServiceConfig("run", "127.0.0.1:0", str(tmp_path / "reward"), 0, 11, 3), model)
+    serving = serve(RewardServiceConfig("run", "127.0.0.1:0", str(tmp_path / "reward"), 0, model.observation, 3), model)
     yield serving.address
     serving.stop()

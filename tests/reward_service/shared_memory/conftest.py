@@ -14,12 +14,12 @@ from reward_service.segment import Segment
 from reward_service.server import Serving
 from reward_service.versions import RewardModel
 from tests.reward_service.shared_memory.lending import start
-from tests.reward_service.test_versions import A, D, K, ensemble
+from tests.reward_service.test_versions import SPACE, A, K, ensemble
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> RewardModel:
-    model = RewardModel(K, D, A, tmp_path_factory.mktemp("model"))
+    model = RewardModel(K, SPACE, A, tmp_path_factory.mktemp("model"))
     model.publish(ensemble(1), FitReport(version=1))
     return model
 

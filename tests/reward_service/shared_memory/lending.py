@@ -15,13 +15,13 @@ from reward_service import protocol
 from reward_service.config import RewardServiceConfig
 from reward_service.server import Serving, serve
 from reward_service.versions import RewardModel
-from tests.reward_service.test_versions import A, D
+from tests.reward_service.test_versions import SPACE, A, D
 
 ROWS = 4096  # large enough for shared memory
 
 
 def start(model: RewardModel, address: str = "127.0.0.1:0", allow_remote: bool = False) -> Serving:
-    config = RewardServiceConfig("test", address, str(model.directory), 0, D, A, allow_remote=allow_remote)
+    config = RewardServiceConfig("test", address, str(model.directory), 0, SPACE, A, allow_remote=allow_remote)
     return serve(config, model)
 
 

@@ -20,16 +20,17 @@ from reward_service.segment import Segment
 from reward_service.server import Serving
 from reward_service.versions import RewardModel
 from tests.reward_service.shared_memory.lending import ROWS, call, exists, regions, slab, start
-from tests.reward_service.test_versions import A, D, K, ensemble
+from tests.reward_service.test_versions import SPACE, A, D, K, ensemble
 
 SERVER = """
 import sys
+from contracts.spaces import ObservationSpace
 from reward_service.config import RewardServiceConfig
 from reward_service.server import serve
 from reward_service.versions import RewardModel
 members, observation, action = map(int, sys.argv[2:])
-config = RewardServiceConfig("test", "127.0.0.1:0", sys.argv[1], 0, observation, action)
-serving = serve(config, RewardModel(members, observation, action, sys.argv[1]))
+config = RewardServiceConfig("test", "127.0.0.1:0", sys.argv[1], 0, ObservationSpace((observation,)), action)
+serving = serve(config, RewardModel(members, config.observation, action, sys.argv[1]))
 print(serving.address, flush=True)
 sys.stdin.read()
 """
@@ -102,7 +103,7 @@ def test_a_call_that_was_given_up_does_not_harm_the_next(tmp_path: Path, model: 
             leave.wait(10)
             return super().score(*arguments, **named)
 
-    slow = Slow(K, D, A, tmp_path)
+    slow = Slow(K, SPACE, A, tmp_path)
     slow.publish(ensemble(1), FitReport(version=1))
     serving = start(slow)
     client = RewardClient(serving.address, timeout=0.5)
