@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from contracts.rollout import Episode
+from contracts.rollout import Episode, Rollout
 
 
 class EpisodeCounter:
-    """Lengths and returns of the episode that each of N worlds is in."""
+    """Lengths and returns of the episode that each of N worlds is in, across the slabs of an actor."""
 
     def __init__(self, worlds: int) -> None:
         self._length = np.zeros(worlds, np.int64)
@@ -47,3 +47,14 @@ class EpisodeCounter:
         """These begin anew, and what they had done so far is no episode: bool [N]."""
         for sums in (self._length, self._true_return, self._predicted_return):
             sums[worlds] = 0
+
+    def count(self, rollout: Rollout, score: np.ndarray, odometer: np.ndarray) -> None:
+        """Note the episodes that ended in a slab, which is scored.
+
+        Args:
+            score: float32 [T, N], the task's own.
+            odometer: float32 [T, N]
+        """
+        ends = rollout.terminated | rollout.truncated
+        for t, valid in enumerate(rollout.valid):
+            rollout.episodes += self.step(valid, ends[t], score[t], rollout.reward[t], odometer[t])

@@ -71,7 +71,7 @@ class RolloutActor:
     def slab(self, snapshot: PolicySnapshot) -> Rollout:
         self._status = Status("simulating")
         with _in_one_line():
-            rollout = self._worker.slab(snapshot)
+            rollout = self._worker.slab(snapshot).on_host()  # another process learns from it
         self._status = Status("waiting for work")
         return rollout
 

@@ -31,6 +31,7 @@ class Track:
 
     state: np.ndarray  # float32 [T, N, S], what each row's observation shows
     score: np.ndarray  # float32 [T, N]
+    odometer: np.ndarray  # float32 [T, N]
     films: dict[Shot, list[np.ndarray]] = field(default_factory=dict)  # a picture a row, uint8 [H, W, 3]
 
 
@@ -72,7 +73,6 @@ class Sampler:
         )
         self._observation = np.concatenate([simulator.reset() for simulator in simulators])
         self._episodes = EpisodeCounter(self.worlds)
-        self._odometer = np.zeros((steps, self.worlds), np.float32)
 
     def load(self, snapshot: PolicySnapshot) -> None:
         """From the next slab on, act by this version."""
@@ -100,12 +100,8 @@ class Sampler:
         return rollout, track
 
     def count_episodes(self, rollout: Rollout, track: Track) -> None:
-        """Once the slab is scored: note the episodes that ended in it, with what the model thought of them."""
-        ends = rollout.terminated | rollout.truncated
-        for t in range(self.steps):
-            rollout.episodes += self._episodes.step(
-                rollout.valid[t], ends[t], track.score[t], rollout.reward[t], self._odometer[t]
-            )
+        """Once the slab is scored: note the episodes that ended in it."""
+        self._episodes.count(rollout, track.score, track.odometer)
 
     def close(self) -> None:
         self._stepping.shutdown()
@@ -130,7 +126,7 @@ class Sampler:
         rollout.truncated[t, columns] = transition.truncated
         rollout.valid[t, columns] = transition.valid
         track.score[t, columns] = transition.score
-        self._odometer[t, columns] = transition.odometer
+        track.odometer[t, columns] = transition.odometer
         self._observation[columns] = transition.observation
         ended = np.flatnonzero(transition.terminated | transition.truncated)
         return t * self.worlds + columns.start + ended, transition.final_observation[ended]
@@ -156,7 +152,7 @@ class Sampler:
             actor=self.actor,
         )
         state = np.empty((*shape, self.simulators[0].state_size), np.float32)
-        return rollout, Track(state, np.empty(shape, np.float32))
+        return rollout, Track(state, score=np.empty(shape, np.float32), odometer=np.empty(shape, np.float32))
 
 
 def _film(films: dict[Shot, list[np.ndarray]], t: int, columns: slice, simulator: Simulator) -> None:

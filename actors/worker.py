@@ -6,16 +6,22 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from actors.clips import cut_clips, cut_shots, plan_shots
 from actors.config import ActorsConfig
 from actors.sampler import Sampler, Shot, Track
+from actors.simulators.protocol import Simulator
 from actors.simulators.registry import make_simulator
 from contracts.clip import Clip
 from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
 from learner.policy import Encoder, PolicySnapshot, PolicySpec
+
+if TYPE_CHECKING:  # Warp takes seconds to import
+    from actors.device_sampler import DeviceSampler
+    from actors.simulators.warp_engine import WarpSimulator
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int]]
 """(observation [B, ...], encoded action [B, A]) to (reward [B], reward version)."""
@@ -65,14 +71,7 @@ class Worker:
         self.spaces = simulators[0].spaces
         self.scene = simulators[0].scene
         self.control_timestep = simulators[0].control_timestep
-        self.sampler = Sampler(
-            simulators,
-            config.slab_steps,
-            PolicySpec(self.spaces, spec.hidden, spec.encoder),
-            spec.seed,
-            noise_correlation=config.noise_correlation,
-            actor=spec.number,
-        )
+        self.sampler = _sampler(spec, simulators)
         self._score = score
         self._offer = offer
         self._true_scale = RunningScale()
@@ -83,12 +82,13 @@ class Worker:
         """Sample one slab by this version, score it, and offer some clips of it."""
         self.sampler.load(snapshot)
         rollout, track = self.sampler.sample(self._shots())
-        self._fill_reward(rollout, track)
-        self.sampler.count_episodes(rollout, track)
-        self._reward_version = rollout.reward_version
+        seen = rollout.on_host()  # the reward service, the cutter of clips and the display are there
+        self._fill_reward(seen, track)
+        self.sampler.count_episodes(seen, track)
+        self._reward_version = seen.reward_version
         if self._offer is not None and self.spec.actors.candidates:
-            self._offer(self._candidates(rollout, track))
-        return rollout
+            self._offer(self._candidates(seen, track))
+        return rollout if rollout is seen else rollout.judged_as(seen)
 
     def _count(self) -> int:
         """How many clips a slab gives.
@@ -130,6 +130,16 @@ class Worker:
         action = self.spaces.action.encode(rollout.action).reshape(-1, self.spaces.action.size)
         reward, rollout.reward_version = self._score(observation, action)
         rollout.reward[:] = reward.reshape(rollout.reward.shape)
+
+
+def _sampler(spec: WorkerSpec, simulators: list[Simulator]) -> Sampler | DeviceSampler:
+    steps, policy = spec.actors.slab_steps, PolicySpec(simulators[0].spaces, spec.hidden, spec.encoder)
+    settings = {"noise_correlation": spec.actors.noise_correlation, "actor": spec.number}
+    if spec.engine == "warp" and len(simulators) == 1:
+        from actors.device_sampler import DeviceSampler
+
+        return DeviceSampler(cast("WarpSimulator", simulators[0]), steps, policy, spec.seed, **settings)
+    return Sampler(simulators, steps, policy, spec.seed, **settings)
 
 
 class RunningScale:

@@ -50,7 +50,7 @@ def families(engine: str) -> dict[str, tuple[str, ...]]:
     Raises:
         UserError: there is no such engine.
     """
-    if engine == "mujoco":
+    if engine in ("mujoco", "warp"):
         from actors.tasks.catalogue import TASKS
 
         return {"": tuple(TASKS)}

@@ -27,7 +27,7 @@ class TrainConfig:
 
     preset: Annotated[str, tyro.conf.Suppress]
     """Which preset this job started from."""
-    engine: Literal["mujoco", "envpool", "gymnasium", "wrapped"]
+    engine: Literal["mujoco", "warp", "envpool", "gymnasium", "wrapped"]
     """The simulator's engine; wrapped is what a program hands over by `backflip.learned_reward`."""
     task: str
     """The engine's name of the task."""

@@ -91,6 +91,14 @@ PRESETS: dict[str, Preset] = {
     "reacher": _mujoco("reacher", "an arm brings its tip to the target"),
     "pendulum": _mujoco("pendulum", "a cart keeps its pole upright"),
     "double-pendulum": _mujoco("double-pendulum", "a cart keeps two linked poles upright"),
+    # As many answers as the person gave in Christiano et al. 2017.
+    "cheetah-one-leg": _mujoco("cheetah-one-leg", "a two-legged runner gets forward on its hind leg alone", budget=800),
+    # As many as in Hu et al. 2024 (QPA), whose figures, and those of PEBBLE beside them, are for off-policy learning.
+    "walker-walk": _mujoco("walker-walk", "dm_control's walker walks", steps=4_000_000, budget=100),
+    "walker-run": _mujoco("walker-run", "dm_control's walker runs", steps=6_000_000, budget=250),
+    "cheetah-run": _mujoco("cheetah-run", "dm_control's cheetah runs", steps=6_000_000, budget=100),
+    "quadruped-walk": _mujoco("quadruped-walk", "dm_control's quadruped gets up and walks", budget=1_000),
+    "humanoid-stand": _mujoco("humanoid-stand", "dm_control's humanoid stands up", steps=10_000_000, budget=10_000),
     "pong": _atari("pong", "Pong-v5", "Pong: the paddle on the right returns the ball"),
     "breakout": _atari("breakout", "Breakout-v5", "Breakout: a wall is broken down"),
     "seaquest": _atari("seaquest", "Seaquest-v5", "Seaquest: a submarine saves divers and shoots sharks"),

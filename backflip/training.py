@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from actors.simulators.protocol import SimulationFault, Simulator
+from actors.simulators.registry import device_of
 from actors.worker import ActorFailed
 from backflip.checkpointing import Checkpointer
 from backflip.config import TrainConfig
@@ -101,7 +102,8 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     keep_freed_memory()
     started = time.monotonic()
     simulator = probe_task(config)
-    ppo = PPO(PolicySpec(simulator.spaces, config.learner.hidden, config.learner.encoder), config.learner, config.seed)
+    spec = PolicySpec(simulator.spaces, config.learner.hidden, config.learner.encoder)
+    ppo = PPO(spec, config.learner, config.seed, device_of(config.engine))
     progress = _restore(folder, ppo)
     display = Display(config, str(folder.path), simulator.odometer_name)
     last = last_snapshot(folder)

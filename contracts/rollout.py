@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,9 @@ class Rollout:
     row t has its last observation in ``final_observation``, because row t+1 may already show
     the next episode. ``valid`` is False where a simulator ignored the action (an autoreset
     step); such a row enters no loss and no clip.
+
+    A sampler that shares a device with the learner puts torch's tensors of the same types where
+    numpy's arrays are meant; whoever else reads such a slab asks for it `on_host`.
     """
 
     observation: np.ndarray  # float32 [T, N, D] or uint8 [T, N, C, H, W], see `contracts.spaces.ObservationSpace`
@@ -47,6 +51,21 @@ class Rollout:
     reward_version: int
     actor: int = 0
     episodes: list[Episode] = field(default_factory=list)
+
+    def on_host(self) -> Rollout:
+        """The same slab with numpy's arrays; itself where it has these already."""
+        if isinstance(self.observation, np.ndarray):
+            return self
+        tensors: dict[str, Any] = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return replace(
+            self, **{name: tensor.cpu().numpy() for name, tensor in tensors.items() if hasattr(tensor, "cpu")}
+        )
+
+    def judged_as(self, seen: Rollout) -> Rollout:
+        """This slab of tensors with the rewards and the episodes of ``seen``, which was `on_host` of it."""
+        reward: Any = self.reward
+        reward.copy_(reward.new_tensor(seen.reward))
+        return replace(self, reward_version=seen.reward_version, episodes=seen.episodes)
 
     @property
     def steps(self) -> int:

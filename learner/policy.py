@@ -95,7 +95,7 @@ class Policy(nn.Module):
         output = self.actor(self.encoder(self.normalise(observation)))
         if self.continuous:
             if noise is None:
-                noise = torch.randn(output.shape, generator=generator)
+                noise = torch.randn(output.shape, generator=generator, device=output.device)
             return output + self.log_std.exp() * noise, _gaussian_log_prob(noise, self.log_std)
         log_probs = self._log_probs(output)
         action = torch.cat([torch.multinomial(choice.exp(), 1, generator=generator) for choice in log_probs], -1)
@@ -143,7 +143,7 @@ class Policy(nn.Module):
 
     def snapshot(self, version: int) -> PolicySnapshot:
         parts = [tensor.detach().reshape(-1) for tensor in self._tensors()]
-        return PolicySnapshot(version, torch.cat(parts).numpy())
+        return PolicySnapshot(version, torch.cat(parts).cpu().numpy())
 
     @torch.no_grad()
     def load(self, snapshot: PolicySnapshot) -> None:
@@ -183,12 +183,12 @@ class ActionNoise:
         self._generator = generator
         self._correlation = correlation
         self._innovation = math.sqrt(1.0 - correlation * correlation)
-        self._noise = torch.randn((worlds, size), generator=generator)
+        self._noise = torch.randn((worlds, size), generator=generator, device=generator.device)
 
     def next(self, worlds: slice) -> Tensor:
         """The next step's noise of these worlds, [N, A]."""
         noise = self._noise[worlds]
-        fresh = torch.randn(noise.shape, generator=self._generator)
+        fresh = torch.randn(noise.shape, generator=self._generator, device=noise.device)
         noise.mul_(self._correlation).add_(fresh, alpha=self._innovation)
         return noise
 

@@ -94,15 +94,19 @@ class PPO:
     """A policy, its optimiser, and how one is improved with the other.
 
     Deterministic for a seed and a sequence of rollouts.
+
+    Args:
+        device: where it learns, by torch's name. Slabs that are there already stay there.
     """
 
-    def __init__(self, spec: PolicySpec, config: PPOConfig, seed: int) -> None:
+    def __init__(self, spec: PolicySpec, config: PPOConfig, seed: int, device: str = "cpu") -> None:
         torch.manual_seed(seed)  # the initial weights
         self.config = config
-        self.policy = Policy(spec)
+        self.policy = Policy(spec).to(device)
         self.version = 0
+        self._device = torch.device(device)
         self._seed = seed
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator(self._device).manual_seed(seed)
         acting = [p for p in (*self.policy.actor.parameters(), self.policy.log_std) if p.requires_grad]
         judging = list(self.policy.critic.parameters())
         shared = list(self.policy.encoder.parameters())
@@ -134,7 +138,7 @@ class PPO:
         stats.lag = float(np.mean([self.lag(rollout) for rollout in rollouts]))
         # Only now: the slabs were sampled, and learnt from, under the statistics of their version.
         if not self.policy.sees_frames:
-            self.policy.observe(torch.cat([_tensor(r.observation[r.valid]) for r in rollouts]))
+            self.policy.observe(torch.cat([self._tensor(r.observation[r.valid]) for r in rollouts]))
         if not (sound and np.isfinite(self.snapshot().flat).all()):
             self.policy.load(policy)
             self.load_optimiser_state(optimiser)
@@ -151,7 +155,9 @@ class PPO:
     def optimiser_state(self) -> dict[str, np.ndarray]:
         """Adam's moments and step counts by parameter number, for a checkpoint; empty before the first update."""
         state = self._optimiser.state_dict()["state"]
-        return {f"{name}.{index}": value.numpy() for index, entry in state.items() for name, value in entry.items()}
+        return {
+            f"{name}.{index}": value.cpu().numpy() for index, entry in state.items() for name, value in entry.items()
+        }
 
     def load_optimiser_state(self, arrays: dict[str, np.ndarray]) -> None:
         """The inverse of `optimiser_state`."""
@@ -165,24 +171,24 @@ class PPO:
     def _prepare(self, rollout: Rollout) -> Batch:
         policy, config = self.policy, self.config
         steps, worlds = rollout.reward.shape
-        valid = _tensor(rollout.valid)
-        observation = policy.normalise(_tensor(rollout.observation)).flatten(0, 1)
-        action = _tensor(rollout.action).flatten(0, 1)
+        valid = self._tensor(rollout.valid)
+        observation = policy.normalise(self._tensor(rollout.observation)).flatten(0, 1)
+        action = self._tensor(rollout.action).flatten(0, 1)
         parts = [policy.evaluate(observation[rows], action[rows]) for rows in self._parts(len(action))]
         log_prob, _, value = (torch.cat(column) for column in zip(*parts, strict=True))
         value = value.view(steps, worlds)
-        last = policy.value(policy.normalise(_tensor(rollout.last_observation)))
+        last = policy.value(policy.normalise(self._tensor(rollout.last_observation)))
         next_value = torch.cat((value[1:], last[None]))
         if len(rollout.final_row):
-            final = policy.value(policy.normalise(_tensor(rollout.final_observation)))
-            next_value.view(-1)[_tensor(rollout.final_row)] = final
+            final = policy.value(policy.normalise(self._tensor(rollout.final_observation)))
+            next_value.view(-1)[self._tensor(rollout.final_row)] = final
         advantage = vtrace_advantages(
-            _tensor(rollout.reward),
+            self._tensor(rollout.reward),
             value,
             next_value,
-            (log_prob.view(steps, worlds) - _tensor(rollout.log_prob)).exp(),
+            (log_prob.view(steps, worlds) - self._tensor(rollout.log_prob)).exp(),
             # A terminated episode is bootstrapped like any other: its end is not for the agent to read.
-            _tensor(rollout.terminated | rollout.truncated),
+            self._tensor(rollout.terminated | rollout.truncated),
             valid,
             discount=config.discount,
             trace_decay=config.trace_decay,
@@ -206,10 +212,12 @@ class PPO:
         config = self.config
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
         passes: list[Tensor] = []  # the means of each, in the order of UpdateStats
-        health = torch.zeros(())  # once not finite it stays so: looked at once, after the last step
+        health = torch.zeros(
+            (), device=self._device
+        )  # once not finite it stays so: looked at once, after the last step
         for _ in range(config.epochs):
-            means = torch.zeros(5)
-            order = torch.randperm(len(advantage), generator=self._generator)
+            means = torch.zeros(5, device=self._device)
+            order = torch.randperm(len(advantage), generator=self._generator, device=self._device)
             for rows in order.tensor_split(min(config.minibatches, len(order))):
                 log_prob, entropy, value = self.policy.evaluate(batch.observation[rows], batch.action[rows])
                 log_ratio = log_prob - batch.log_prob[rows]
@@ -236,10 +244,10 @@ class PPO:
                 break
         return UpdateStats(*torch.stack(passes).mean(0).tolist()), bool(health.isfinite())
 
-
-def _tensor(array: np.ndarray) -> Tensor:
-    """Slabs that come through shared memory are read-only, which torch will not have."""
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        if isinstance(array, np.ndarray) and not array.flags.writeable:
+            array = array.copy()  # torch will not have the read-only slabs that come through shared memory
+        return torch.as_tensor(array, device=self._device)
 
 
 def _join(batches: list[Batch]) -> Batch:

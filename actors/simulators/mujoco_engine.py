@@ -10,7 +10,10 @@ from actors.simulators.protocol import FaultWatch, Transition
 from actors.tasks.task import State, Task
 from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 
-_LARGEST = 1e6  # no state of a sound simulation comes near; it is caught before it spreads
+_DERIVED = ("act", "xpos", "xmat", "sensordata")  # the fields of `State` beyond qpos and qvel
+_STAGE = {False: mujoco.mjtStage.mjSTAGE_NONE, True: mujoco.mjtStage.mjSTAGE_VEL}
+"""What to compute at the new state, by whether the task reads it."""
+LARGEST = 1e6  # no state of a sound simulation comes near; it is caught before it spreads
 
 
 class MujocoSimulator:
@@ -32,17 +35,19 @@ class MujocoSimulator:
         self.episode_steps = task.episode_steps
         self.odometer_name = task.odometer_name
         self.state_size = model.nq + model.nv
-        self._batch = Batch(model, nsim=worlds, nthread=min(threads, worlds))
+        # A persistent batch goes on from what it computed for the task; otherwise it would compute that twice.
+        self._batch = Batch(model, nsim=worlds, nthread=min(threads, worlds), persistent=task.derived)
         self._qpos, self._qvel, self._ctrl = (self._batch.bind(name) for name in ("qpos", "qvel", "ctrl"))
+        self._derived = tuple(self._batch.bind(name) for name in _DERIVED) if task.derived else ()
         low, high = model.actuator_ctrlrange.T
         self._middle, self._half_range = (low + high) / 2, (high - low) / 2
-        self._start_qpos = model.qpos0.copy()
+        self._model = model
         self._random = np.random.default_rng(seed)
         self._stagger = stagger
         self._elapsed = np.zeros(worlds, np.int64)
         self._odometer_start = np.zeros(worlds)
         self._faults = FaultWatch(task.name)
-        observation = task.observe(np, State(self._qpos, self._qvel))
+        observation = task.observe(np, self.read())
         self.spaces = Spaces(ObservationSpace(observation.shape[-1:]), ActionSpace("continuous", model.nu))
 
     def reset(self) -> np.ndarray:
@@ -56,7 +61,7 @@ class MujocoSimulator:
         action = np.clip(action, -1.0, 1.0)
         self._ctrl[:] = self._middle + self._half_range * action
         broken = self._advance()
-        after = State(self._qpos, self._qvel)
+        after = self.read()
         self._elapsed += 1
         truncated = (self._elapsed >= self.episode_steps) | broken
         final_observation = self._observe()
@@ -79,14 +84,18 @@ class MujocoSimulator:
             odometer=odometer,
         )
 
+    def read(self) -> State:
+        """The present state of every world, as live views."""
+        if not self._derived:
+            return State(self._qpos, self._qvel)
+        act, xpos, xmat, sensordata = self._derived
+        return State(self._qpos, self._qvel, act, xpos, xmat.reshape(*xmat.shape[:2], 3, 3), sensordata)
+
     def state(self) -> np.ndarray:
         return np.concatenate((self._qpos, self._qvel), -1, dtype=np.float32)
 
     def measure(self, state: np.ndarray) -> dict[str, float]:
-        if self.task.metrics is None:
-            return {}
-        model = self._batch.get_model(0)
-        return self.task.metrics(model, *np.split(state.astype(np.float64), [model.nq], -1))
+        return self.task.measure(self._model, state)
 
     def close(self) -> None:
         """Nothing to give back: the batch's threads end with it."""
@@ -95,27 +104,27 @@ class MujocoSimulator:
         """One control step of every world; which of them came out broken, bool [N]."""
         broken = np.zeros(self.worlds, bool)
         try:
-            self._batch.step(nstep=self.task.frame_skip)
+            self._batch.step(nstep=self.task.frame_skip, stage=_STAGE[self.task.derived])
         except SimulationError as error:
             broken[error.ids] = True
         for values in (self._qpos, self._qvel):
             # One comparison catches NaN, infinity and divergence alike.
-            broken |= ~(np.abs(values) < _LARGEST).all(-1)
+            broken |= ~(np.abs(values) < LARGEST).all(-1)
         self._faults.report(np.flatnonzero(broken), "its state is not finite")
         return broken
 
     def _restart(self, ids: np.ndarray) -> None:
         self._batch.reset(ids, stage=mujoco.mjtStage.mjSTAGE_NONE)
-        for values, start in ((self._qpos, self._start_qpos), (self._qvel, 0.0)):
-            noise = self._random.uniform(-1.0, 1.0, (len(ids), values.shape[-1]))
-            values[ids] = start + self.task.reset_noise * noise
+        self._qpos[ids], self._qvel[ids] = self.task.draw_starts(self._model, self._random, len(ids))
+        if self.task.derived:
+            self._batch.forward(ids)
         self._elapsed[ids] = 0
         self._odometer_start[ids] = self._read_odometer()[ids]
 
     def _observe(self) -> np.ndarray:
-        return self.task.observe(np, State(self._qpos, self._qvel)).astype(np.float32)
+        return self.task.observe(np, self.read()).astype(np.float32)
 
     def _read_odometer(self) -> np.ndarray:
         if self.task.odometer is None:
             return np.zeros(self.worlds)
-        return self.task.odometer(np, State(self._qpos, self._qvel))
+        return self.task.odometer(np, self.read())

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 from actors.simulators.protocol import Simulator, UnknownTask
 
-ENGINES = ("mujoco", "envpool", "gymnasium")
+ENGINES = ("mujoco", "warp", "envpool", "gymnasium")
+
+
+def device_of(engine: str) -> str:
+    """Where an engine's worlds are, by torch's name: on the GPU for the engine that can use it, if there is one."""
+    if engine != "warp":
+        return "cpu"
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
 def make_simulator(
@@ -28,13 +37,18 @@ def make_simulator(
 
 
 def _make(engine: str, task: str, worlds: int, seed: int, threads: int, stagger: bool) -> Simulator:
-    if engine == "mujoco":
-        from actors.simulators.mujoco_engine import MujocoSimulator
+    if engine in ("mujoco", "warp"):
         from actors.tasks.catalogue import TASKS
 
         if task not in TASKS:
             raise UnknownTask(engine, task, TASKS)
-        return MujocoSimulator(TASKS[task], worlds, seed, threads, stagger)
+        if engine == "mujoco":
+            from actors.simulators.mujoco_engine import MujocoSimulator
+
+            return MujocoSimulator(TASKS[task], worlds, seed, threads, stagger)
+        from actors.simulators.warp_engine import WarpSimulator
+
+        return WarpSimulator(TASKS[task], worlds, seed, stagger, device_of(engine))
     if engine == "envpool":
         from actors.simulators.atari_engine import AtariSimulator, is_atari
         from actors.simulators.envpool_engine import EnvPoolSimulator

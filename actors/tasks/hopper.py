@@ -7,6 +7,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from actors.tasks.contacts import floor_contacts
 from actors.tasks.task import Array, State, Task, gymnasium_mjcf
 from contracts.clip import Camera
 
@@ -58,7 +59,7 @@ def flip_metrics(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> d
     within 30 degrees of upright, before another half turn.
     """
     turns = -qpos[:, _PITCH] / (2 * np.pi)
-    foot, other = _floor_contacts(model, qpos)
+    foot, other = floor_contacts(model, qpos, "foot_geom")
     clean: list[bool] = []  # of each completed turn
     landed: list[bool] = []
     start = 0  # row in which the last one was completed
@@ -79,22 +80,6 @@ def flip_metrics(model: mujoco.MjModel, qpos: np.ndarray, qvel: np.ndarray) -> d
         "clean_flips_per_episode": float(sum(clean)),
         "landings_per_episode": float(sum(landed)),
     }
-
-
-def _floor_contacts(model: mujoco.MjModel, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For every row, whether the foot and whether anything else touches the floor: bool [T], [T]."""
-    data = mujoco.MjData(model)
-    floor, foot = model.geom("floor").id, model.geom("foot_geom").id
-    touching = np.zeros((2, len(qpos)), bool)
-    for row, position in enumerate(qpos):
-        data.qpos[:] = position
-        mujoco.mj_kinematics(model, data)
-        mujoco.mj_comPos(model, data)
-        mujoco.mj_collision(model, data)
-        for pair in data.contact.geom:
-            if floor in pair:
-                touching[0 if foot in pair else 1, row] = True
-    return touching[0], touching[1]
 
 
 _SIDE = Camera(lookat=(0.0, 0.0, 1.05), distance=4.2, azimuth=90.0, elevation=-8.0, follow="torso")

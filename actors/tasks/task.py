@@ -22,14 +22,24 @@ Array = Any
 
 
 class State(NamedTuple):
-    """Generalised positions and velocities of N worlds, in MuJoCo's order and SI units."""
+    """Of N worlds, in MuJoCo's order and SI units: generalised positions and velocities, and what follows from them.
+
+    What follows is there for a task that asks for it (`Task.derived`), and not in the state before a step.
+    """
 
     qpos: Array  # [N, nq]
     qvel: Array  # [N, nv]
+    act: Array = None  # [N, na], of actuators that have a state of their own
+    xpos: Array = None  # [N, bodies, 3], where each body is, the world being the first
+    xmat: Array = None  # [N, bodies, 3, 3], its axes as columns
+    sensordata: Array = None  # [N, sensors]; what hangs on acceleration or force is of the last physics step
 
 
 Metrics = Callable[[mujoco.MjModel, np.ndarray, np.ndarray], dict[str, float]]
 """Measures one whole episode from its qpos [L, nq] and qvel [L, nv]: the states that the agent saw."""
+
+Start = Callable[[mujoco.MjModel, np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
+"""(model, random, n) to the qpos [n, nq] and qvel [n, nv] that n new episodes start from."""
 
 
 _FROM_THE_SIDE = Camera()
@@ -55,6 +65,21 @@ class Task:
     odometer: Callable[[Any, State], Array] | None = None  # (xp, state) -> [N]; its growth over an episode is shown
     odometer_name: str = ""
     metrics: Metrics | None = None
+    start: Start | None = None  # how episodes start, where it isn't near the model's own pose by `reset_noise`
+    derived: bool = False  # whether `observe`, `score` or `odometer` read what follows from qpos and qvel
+
+    def draw_starts(self, model: mujoco.MjModel, random: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """The states that n new episodes start from: qpos [n, nq], qvel [n, nv]."""
+        if self.start is not None:
+            return self.start(model, random, n)
+        qpos = model.qpos0 + self.reset_noise * random.uniform(-1.0, 1.0, (n, model.nq))
+        return qpos, self.reset_noise * random.uniform(-1.0, 1.0, (n, model.nv))
+
+    def measure(self, model: mujoco.MjModel, state: np.ndarray) -> dict[str, float]:
+        """The metrics of one whole episode, from its states as clips have them, [L, nq + nv]."""
+        if self.metrics is None:
+            return {}
+        return self.metrics(model, *np.split(state.astype(np.float64), [model.nq], -1))
 
     def scene(self) -> Scene:
         return Scene(

@@ -8,6 +8,7 @@ import torch
 
 from actors.simulators.mujoco_engine import MujocoSimulator
 from actors.simulators.protocol import Simulator
+from actors.simulators.warp_engine import WarpSimulator
 from actors.tasks.catalogue import TASKS
 from learner.policy import Policy, PolicySnapshot, PolicySpec
 
@@ -17,6 +18,10 @@ HOPPER = replace(TASKS["hopper-backflip"], episode_steps=EPISODE)
 
 def hoppers(worlds: int, seed: int, *, stagger: bool = True) -> MujocoSimulator:
     return MujocoSimulator(HOPPER, worlds, seed, threads=1, stagger=stagger)
+
+
+def warp_hoppers(worlds: int, seed: int, *, stagger: bool = True) -> WarpSimulator:
+    return WarpSimulator(HOPPER, worlds, seed, stagger)
 
 
 def spec_of(simulator: Simulator) -> PolicySpec:

@@ -36,7 +36,8 @@ def slab(
         reward_version=2,
         actor=1,
     )
-    return rollout, Track(state=place * 10, score=place[..., 0] * 100 + place[..., 1])
+    score = place[..., 0] * 100 + place[..., 1]
+    return rollout, Track(state=place * 10, score=score, odometer=np.zeros_like(score))
 
 
 def cut(rollout: Rollout, track: Track, length: int, count: int, seed: int = 0, kind: str = "continuous") -> list[Clip]:

@@ -91,17 +91,23 @@ def test_clips_can_be_drawn_from_the_scene_alone(task: Task) -> None:
     assert follow is None or model.body(follow).id > 0
 
 
+def copied(state: State) -> State:
+    """In float32, as an engine on a GPU has it."""
+    return State(*(None if field is None else field.astype(np.float32) for field in state))
+
+
 @EVERY_TASK
 def test_state_functions_serve_torch_as_they_serve_numpy(task: Task) -> None:
     worlds = simulator(task)
     worlds.reset()
-    states = [worlds.state().copy()]
+    states = [copied(worlds.read())]
     for action in (moves := actions(task, 2)):
         worlds.step(action)
-        states.append(worlds.state().copy())
-    nq = task.model().nq
-    before, after = (State(state[:, :nq], state[:, nq:]) for state in states[-2:])
-    torch_before, torch_after = (State(*map(torch.from_numpy, state)) for state in (before, after))
+        states.append(copied(worlds.read()))
+    before, after = states[-2:]
+    torch_before, torch_after = (
+        State(*(None if field is None else torch.from_numpy(field) for field in state)) for state in (before, after)
+    )
 
     def compare(ours: np.ndarray, theirs: torch.Tensor) -> None:
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-4, atol=1e-4)
@@ -203,7 +209,26 @@ def test_the_reachers_target_can_be_reached_and_stays_where_it_is() -> None:
 
 
 def test_every_task_of_the_paper_is_there() -> None:
-    assert set(TASKS) >= {"hopper-backflip", *GYMNASIUM}
+    assert set(TASKS) >= {"hopper-backflip", "cheetah-one-leg", *GYMNASIUM}
+
+
+def test_standing_on_the_hind_leg_pays_and_lying_with_the_front_leg_up_does_not() -> None:
+    task = TASKS["cheetah-one-leg"]
+
+    def paid(height: float, pitch: float, speed: float) -> float:
+        pose = np.zeros((1, 9))
+        pose[0, 1:3] = height, pitch
+        world = MujocoSimulator(replace(task, start=lambda model, random, n: (pose, np.zeros((1, 9)))), 1, 0)
+        world.reset()
+        after = world.read()
+        before = State(after.qpos - np.eye(9)[:1] * speed * task.control_timestep, after.qvel)
+        return float(task.score(np, before, np.zeros((1, 6)), after)[0])
+
+    hind_leg = paid(0.1, -1.0, speed=1.0)
+    assert hind_leg == pytest.approx(2.0)
+    assert paid(0.1, -1.0, speed=2.0) > hind_leg > paid(0.1, -1.0, speed=0.0) > 0
+    assert paid(0.0, 0.0, speed=1.0) == 0, "on all feet"
+    assert paid(-0.5, np.pi, speed=1.0) == 0, "on its back"
 
 
 def test_the_example_in_the_docs_is_a_whole_task() -> None:

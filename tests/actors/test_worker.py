@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from actors.config import ActorsConfig
+from actors.sampler import Sampler
 from actors.simulators.protocol import Draws, Simulator, Transition
 from actors.worker import RunningScale, Worker, WorkerSpec
 from contracts.clip import Clip
@@ -76,6 +77,7 @@ def test_the_tasks_own_score_reaches_no_learned_batch(score: float) -> None:
 
     def learn(poison: bool) -> tuple[list[Rollout], bytes]:
         worker = Worker(spec("envpool", "CartPole-v1"), Model().score, None)
+        assert isinstance(worker.sampler, Sampler)
         if poison:
             worlds: list[Any] = [Poisoned(simulator, score) for simulator in worker.sampler.simulators]
             worker.sampler.simulators = worlds
@@ -141,6 +143,7 @@ def test_without_candidates_no_clips_are_cut() -> None:
 
 def test_groups_split_the_worlds_with_seeds_of_their_own() -> None:
     worker = Worker(spec(groups=4), None, None)
+    assert isinstance(worker.sampler, Sampler)
     assert [simulator.worlds for simulator in worker.sampler.simulators] == [2, 2, 1, 1]
     rollout = worker.slab(learner_of(worker).snapshot())
     assert len(np.unique(rollout.observation[0], axis=0)) == WORLDS, "no two worlds alike"
@@ -167,6 +170,7 @@ def test_a_game_is_filmed_only_where_it_will_be_cut_and_the_film_shows_the_clip(
         lambda observation, action: (np.zeros(len(observation), np.float32), 3),
         offered.extend,
     )
+    assert isinstance(worker.sampler, Sampler)
     for simulator in worker.sampler.simulators:
         assert isinstance(simulator, Draws)
         pictures = simulator.pictures

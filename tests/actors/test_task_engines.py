@@ -1,23 +1,35 @@
-"""The MuJoCo engine: ends by time only, and a state that is not finite is caught where it appears."""
+"""The engines that run task files: ends by time only, and a state that is not finite is caught where it appears.
+
+The first test of mujoco-warp compiles its kernels, which takes half a minute where they are not cached yet.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from actors.simulators.mujoco_engine import MujocoSimulator
-from actors.simulators.protocol import SimulationFault
+from actors.simulators.protocol import SimulationFault, Simulator
 from actors.tasks.task import State
-from tests.actors.short import EPISODE, hoppers
+from tests.actors.short import EPISODE, hoppers, warp_hoppers
+
+Make = Callable[..., Any]
+"""(worlds, seed, stagger) to the Hoppers of one engine."""
+
+
+@pytest.fixture(params=[hoppers, warp_hoppers], ids=["mujoco", "warp"])
+def make(request: pytest.FixtureRequest) -> Make:
+    return request.param
 
 
 def actions(worlds: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1.5, 1.5, (worlds, 3)).astype(np.float32)
 
 
-def run(simulator: MujocoSimulator, steps: int) -> np.ndarray:
+def run(simulator: Simulator, steps: int) -> np.ndarray:
     """Truncated, bool [T, N]; asserts what holds of every transition."""
     rows = []
     for t in range(steps):
@@ -31,16 +43,16 @@ def run(simulator: MujocoSimulator, steps: int) -> np.ndarray:
     return np.stack(rows)
 
 
-def test_every_episode_lasts_exactly_its_time() -> None:
-    simulator = hoppers(8, seed=0, stagger=False)
+def test_every_episode_lasts_exactly_its_time(make: Make) -> None:
+    simulator = make(8, seed=0, stagger=False)
     simulator.reset()
     ends = run(simulator, 3 * EPISODE)
     assert (np.flatnonzero(ends[:, 0]) == [EPISODE - 1, 2 * EPISODE - 1, 3 * EPISODE - 1]).all()
     assert (ends == ends[:, :1]).all()
 
 
-def test_staggered_worlds_end_at_different_times_and_then_last_as_long() -> None:
-    simulator = hoppers(64, seed=0)
+def test_staggered_worlds_end_at_different_times_and_then_last_as_long(make: Make) -> None:
+    simulator = make(64, seed=0)
     simulator.reset()
     ends = run(simulator, 3 * EPISODE)
     at_once = ends[:EPISODE].sum(1)
@@ -51,8 +63,10 @@ def test_staggered_worlds_end_at_different_times_and_then_last_as_long() -> None
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1e9])
-def test_a_broken_world_is_named_left_out_and_goes_on(value: float, caplog: pytest.LogCaptureFixture) -> None:
-    simulator, twin = hoppers(6, seed=3, stagger=False), hoppers(6, seed=3, stagger=False)
+def test_a_broken_world_is_named_left_out_and_goes_on(
+    make: Make, value: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    simulator, twin = make(6, seed=3, stagger=False), make(6, seed=3, stagger=False)
     simulator.reset()
     twin.reset()
     simulator._qpos[4, 1] = value
@@ -87,15 +101,15 @@ def test_a_broken_world_is_named_left_out_and_goes_on(value: float, caplog: pyte
     assert not caplog.text
 
 
-def test_a_velocity_is_looked_at_too() -> None:
-    simulator = hoppers(3, seed=0)
+def test_a_velocity_is_looked_at_too(make: Make) -> None:
+    simulator = make(3, seed=0)
     simulator.reset()
     simulator._qvel[2, 0] = np.nan
     assert simulator.step(actions(3, 0)).valid.tolist() == [True, True, False]
 
 
-def test_too_many_broken_worlds_end_the_run() -> None:
-    simulator = hoppers(60, seed=0)
+def test_too_many_broken_worlds_end_the_run(make: Make) -> None:
+    simulator = make(60, seed=0)
     simulator.reset()
     simulator._qpos[:, 0] = np.nan
     assert not simulator.step(actions(60, 0)).valid.any()
@@ -104,8 +118,8 @@ def test_too_many_broken_worlds_end_the_run() -> None:
         simulator.step(actions(60, 1))
 
 
-def test_the_state_is_that_of_the_last_observation() -> None:
-    simulator = hoppers(5, seed=1)
+def test_the_state_is_that_of_the_last_observation(make: Make) -> None:
+    simulator = make(5, seed=1)
     observation = simulator.reset()
     for t in range(EPISODE + 2):
         qpos, qvel = np.split(simulator.state().astype(np.float64), [simulator._qpos.shape[1]], -1)
