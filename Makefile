@@ -39,7 +39,7 @@ demo: $(READY) $(BUILT)  ## train hopper-backflip from a scripted teacher's answ
 	@$(BIN)/backflip train hopper-backflip
 
 test: $(READY) $(BUILT)  ## the suite, under ten minutes on two cores
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/pytest --numprocesses 3 --dist worksteal
 
 test-slow: $(READY) $(BUILT)  ## learning over seeds, and other tests that take minutes
 	@$(BIN)/pytest -m slow --timeout 3600
