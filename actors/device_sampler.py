@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actors.episodes import EpisodeBook
+from actors.episodes import EpisodeCounter
 from actors.sampler import Shot, Track
 from actors.simulators.warp_engine import WarpSimulator
 from contracts.rollout import UNFITTED, Rollout
@@ -42,7 +42,7 @@ class DeviceSampler:
         self._generator = torch.Generator(simulator.device).manual_seed(seed)
         self._noise = ActionNoise(self.worlds, policy.spaces.action.size, noise_correlation, self._generator)
         self._observation = simulator.reset_on_device()
-        self._episodes = EpisodeBook(self.worlds)
+        self._episodes = EpisodeCounter(self.worlds)
 
     def load(self, snapshot: PolicySnapshot) -> None:
         """From the next slab on, act by this version."""
@@ -89,7 +89,7 @@ class DeviceSampler:
 
     def count_episodes(self, rollout: Rollout, track: Track) -> None:
         """Once the slab is scored and on the host: note the episodes that ended in it."""
-        self._episodes.count(rollout, track.score, track.odometer)
+        rollout.episodes += self._episodes.slab(rollout, track.score, track.odometer)
 
     def close(self) -> None:
         self.simulator.close()

@@ -1,4 +1,4 @@
-"""Counts the episodes that end in a slab."""
+"""Counts what an episode amounts to, world by world, as its steps go by."""
 
 from __future__ import annotations
 
@@ -7,37 +7,52 @@ import numpy as np
 from contracts.rollout import Episode, Rollout
 
 
-class EpisodeBook:
-    """What each of N worlds has added up in the episode that it is in, across the slabs of an actor."""
+class EpisodeCounter:
+    """Lengths and returns of the episode that each of N worlds is in."""
 
     def __init__(self, worlds: int) -> None:
         self._length = np.zeros(worlds, np.int64)
         self._true_return = np.zeros(worlds)
         self._predicted_return = np.zeros(worlds)
 
-    def count(self, rollout: Rollout, score: np.ndarray, odometer: np.ndarray) -> None:
-        """Note the episodes that ended in a slab, which is scored, with what the model thought of them.
+    def step(
+        self, valid: np.ndarray, ended: np.ndarray, score: np.ndarray, reward: np.ndarray, odometer: np.ndarray
+    ) -> list[Episode]:
+        """Takes in one step of every world; the episodes that ended by it.
 
         Args:
-            score: float32 [T, N], the task's own.
-            odometer: float32 [T, N]
+            valid, ended: bool [N]. A step that is not valid counts for nothing.
+            score: float32 [N], the task's own.
+            reward: float32 [N], the model's.
+            odometer: float32 [N], of the episode so far.
         """
-        ends = rollout.terminated | rollout.truncated
-        for t, valid in enumerate(rollout.valid):
-            self._length += valid
-            self._true_return += np.where(valid, score[t], 0.0)
-            self._predicted_return += np.where(valid, rollout.reward[t], 0.0)
-            if not ends[t].any():
-                continue
-            for world in np.flatnonzero(ends[t]):
-                if valid[world]:
-                    rollout.episodes.append(
-                        Episode(
-                            length=int(self._length[world]),
-                            true_return=float(self._true_return[world]),
-                            predicted_return=float(self._predicted_return[world]),
-                            odometer=float(odometer[t, world]),
-                        )
-                    )
-            for sums in (self._length, self._true_return, self._predicted_return):
-                sums[ends[t]] = 0
+        self._length += valid
+        self._true_return += np.where(valid, score, 0.0)
+        self._predicted_return += np.where(valid, reward, 0.0)
+        if not ended.any():
+            return []
+        episodes = [
+            Episode(
+                length=int(self._length[world]),
+                true_return=float(self._true_return[world]),
+                predicted_return=float(self._predicted_return[world]),
+                odometer=float(odometer[world]),
+            )
+            for world in np.flatnonzero(ended & valid)
+        ]
+        self.forget(ended)
+        return episodes
+
+    def slab(self, rollout: Rollout, score: np.ndarray, odometer: np.ndarray) -> list[Episode]:
+        """Takes in the steps of a slab that is scored; ``score`` and ``odometer`` are [T, N]."""
+        ended = rollout.terminated | rollout.truncated
+        return [
+            episode
+            for row in zip(rollout.valid, ended, score, rollout.reward, odometer, strict=True)
+            for episode in self.step(*row)
+        ]
+
+    def forget(self, worlds: np.ndarray) -> None:
+        """These begin anew, and what they had done so far is no episode: bool [N]."""
+        for sums in (self._length, self._true_return, self._predicted_return):
+            sums[worlds] = 0

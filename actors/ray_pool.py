@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -18,6 +19,8 @@ import ray
 import torch
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
+from actors.scoring import score_patiently
+from actors.simulators.protocol import SimulationFault
 from actors.worker import ActorFailed, Worker, WorkerSpec
 from contracts import log as log_setup
 from contracts.memory import keep_freed_memory
@@ -25,7 +28,7 @@ from contracts.rollout import Rollout
 from contracts.status import Status
 from labeling_gateway.client import GatewayClient, StoreError
 from learner.policy import PolicySnapshot
-from reward_service.client import RewardClient, RewardServiceUnavailable
+from reward_service.client import RewardClient
 
 log = logging.getLogger("backflip.actors")
 
@@ -33,6 +36,10 @@ _RETRY_SECONDS = 0.5
 _POLL_SECONDS = 0.2
 _AFTER_DEATH_SECONDS = 1.0
 _START_SECONDS = 120.0
+
+
+class WorldsFailed(ActorFailed):
+    """Its worlds fail for good, which says nothing about those of the other actors."""
 
 
 @dataclass(frozen=True)
@@ -77,22 +84,12 @@ class RolloutActor:
     def _score(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
         """Waits out a reward service that is down: this slab is held, and no further one is sampled."""
         assert self._reward is not None
-        waiting_since: float | None = None
-        while True:
-            try:
-                self._status = Status("having a slab scored") if waiting_since is None else self._status
-                scores = self._reward.score(observation, action)
-            except RewardServiceUnavailable as error:
-                if waiting_since is None:
-                    waiting_since = time.monotonic()
-                    log.warning("sampling pauses: %s", error)
-                waited = time.monotonic() - waiting_since
-                self._status = Status(f"waiting {waited:.0f} s for the reward service", held_up=True)
-                time.sleep(_RETRY_SECONDS)
-            else:
-                if waiting_since is not None:
-                    log.info("sampling goes on after %.0f s", time.monotonic() - waiting_since)
-                return scores.reward, scores.version
+        self._status = Status("having a slab scored")
+        scores = score_patiently(self._reward, observation, action, self._note_waiting)
+        return scores.reward, scores.version
+
+    def _note_waiting(self, seconds: float) -> None:
+        self._status = Status(f"waiting {seconds:.0f} s for the reward service", held_up=True)
 
 
 @contextmanager
@@ -103,7 +100,8 @@ def _in_one_line() -> Iterator[None]:
     except Exception as error:
         log.exception("the actor failed")
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ActorFailed(lines[-1]) from None
+        kind = WorldsFailed if isinstance(error, SimulationFault) else ActorFailed
+        raise kind(lines[-1]) from None
 
 
 def _reach_store(url: str, run: str) -> GatewayClient:
@@ -122,6 +120,7 @@ class ActorPool:
     One call a actor is in flight, each with the newest weights; a thread hands out the next as soon
     as one is done, so that actors don't wait for an update. At most ``2 * len(specs)`` slabs lie
     waiting; then actors pause. A dead actor is restarted by Ray, its slab is lost, and the others go on.
+    They also go on without an actor whose worlds fail for good; the run ends with the last one.
 
     Args:
         specs: one an actor.
@@ -136,6 +135,7 @@ class ActorPool:
         self._ready: deque[Rollout] = deque()
         self._changed = threading.Condition()
         self._failure: Exception | None = None
+        self._retired: dict[int, str] = {}  # actors whose worlds failed for good, and how
         self._closed = False
         self._deaths = 0
         self._thread = threading.Thread(target=self._keep_busy, name="actor-pool", daemon=True)
@@ -162,7 +162,11 @@ class ActorPool:
         """What each actor is doing; "busy" where it does not answer in time."""
         calls = [actor.status.remote() for actor in self._actors]
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=timeout)
-        return [_status(call) if call in ready else Status("busy") for call in calls]
+        retired = {index: Status(f"stopped: {why}", held_up=True) for index, why in self._retired.items()}
+        return [
+            retired.get(index) or (_status(call) if call in ready else Status("busy"))
+            for index, call in enumerate(calls)
+        ]
 
     def publish(self, snapshot: PolicySnapshot) -> None:
         reference = ray.put(snapshot)
@@ -178,7 +182,7 @@ class ActorPool:
         Raises:
             ActorFailed: an actor's code raised, or work can be handed out no more.
         """
-        wanted = (len(self._actors) + 1) // 2
+        wanted = (len(self._actors) - len(self._retired) + 1) // 2
         with self._changed:
             self._changed.wait_for(lambda: self._failure or self._closed or len(self._ready) >= wanted, timeout=1.0)
             if self._failure:
@@ -219,7 +223,8 @@ class ActorPool:
         room = 2 * len(self._actors)
         while not self._closed:
             now = time.monotonic()
-            idle = [i for i in range(len(self._actors)) if i not in in_flight.values() and resting.get(i, 0) <= now]
+            working = [i for i in range(len(self._actors)) if i not in self._retired]
+            idle = [i for i in working if i not in in_flight.values() and resting.get(i, 0) <= now]
             with self._changed:
                 snapshot, space = self._snapshot, room - len(self._ready) - len(in_flight)
                 if not in_flight and (snapshot is None or space <= 0 or not idle):
@@ -233,6 +238,12 @@ class ActorPool:
                 try:
                     rollout = ray.get(call)
                 except Exception as error:
+                    if _worlds_failed(error) and len(self._retired) + 1 < len(self._actors):
+                        with self._changed:
+                            self._retired[index] = _reason(error)
+                            self._changed.notify_all()
+                        log.warning("actor %d stops, the others go on: %s", index, _reason(error))
+                        continue
                     if not isinstance(error, RayActorError) or error.actor_init_failed:
                         # Whatever the actor's code raised ends the run, in one line.
                         self._fail(ActorFailed(f"actor {index}: {_reason(error)}"))
@@ -256,7 +267,11 @@ def _status(call: Any) -> Status:
         return Status("restarting", held_up=True)
 
 
+def _worlds_failed(error: Exception) -> bool:
+    return isinstance(error, RayTaskError) and isinstance(error.cause, WorldsFailed)
+
+
 def _reason(error: Exception) -> str:
     cause = error.cause if isinstance(error, RayTaskError) else error
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
-    return lines[-1].rpartition(f"{ActorFailed.__name__}: ")[2]
+    return re.sub(rf"^.*({ActorFailed.__name__}|{WorldsFailed.__name__}): ", "", lines[-1])

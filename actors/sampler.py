@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from actors.episodes import EpisodeBook
+from actors.episodes import EpisodeCounter
 from actors.simulators.protocol import Draws, Simulator, Transition
 from contracts.rollout import UNFITTED, Rollout
 from learner.policy import ActionNoise, Policy, PolicySnapshot, PolicySpec
@@ -72,7 +72,7 @@ class Sampler:
             else None
         )
         self._observation = np.concatenate([simulator.reset() for simulator in simulators])
-        self._episodes = EpisodeBook(self.worlds)
+        self._episodes = EpisodeCounter(self.worlds)
 
     def load(self, snapshot: PolicySnapshot) -> None:
         """From the next slab on, act by this version."""
@@ -100,8 +100,8 @@ class Sampler:
         return rollout, track
 
     def count_episodes(self, rollout: Rollout, track: Track) -> None:
-        """Once the slab is scored: note the episodes that ended in it."""
-        self._episodes.count(rollout, track.score, track.odometer)
+        """Once the slab is scored: note the episodes that ended in it, with what the model thought of them."""
+        rollout.episodes += self._episodes.slab(rollout, track.score, track.odometer)
 
     def close(self) -> None:
         self._stepping.shutdown()
@@ -135,11 +135,10 @@ class Sampler:
         # Fresh arrays: a slab is handed over by reference, in one process even to the learner.
         shape = (self.steps, self.worlds)
         spaces = self.policy.spec.spaces
-        observed, continuous = spaces.observation, spaces.action.kind == "continuous"
-        action_shape = (*shape, spaces.action.size) if continuous else shape
+        observed, action = spaces.observation, spaces.action
         rollout = Rollout(
             observation=np.empty((*shape, *observed.shape), observed.dtype),
-            action=np.empty(action_shape, np.float32 if continuous else np.int64),
+            action=np.empty((*shape, *action.shape), action.dtype),
             log_prob=np.empty(shape, np.float32),
             reward=np.zeros(shape, np.float32),
             terminated=np.empty(shape, bool),

@@ -45,6 +45,7 @@ class WorkerSpec:
     seed: int
     encoder: Encoder = "nature"
     number: int = 0
+    question: str = ""  # in place of the task's own
     log_file: Path | None = None  # of an actor that is a process of its own
 
 
@@ -61,7 +62,9 @@ class Worker:
         threads = config.threads or max(1, (os.cpu_count() or 1) // config.count)
         sizes = [len(part) for part in np.array_split(np.arange(config.worlds), config.groups)]
         simulators = [
-            make_simulator(spec.engine, spec.task, worlds=size, seed=spec.seed + group, threads=threads)
+            make_simulator(
+                spec.engine, spec.task, worlds=size, seed=spec.seed + group, threads=threads, question=spec.question
+            )
             for group, size in enumerate(sizes)
         ]
         self.spec = spec

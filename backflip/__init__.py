@@ -12,12 +12,29 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labeling_gateway.config import LabelsConfig
+
 if TYPE_CHECKING:
+    from gymnasium.vector import VectorEnv
+    from stable_baselines3.common.vec_env import VecEnv
+
+    from actors.vector_worlds import Score
     from backflip.config import TrainConfig
     from backflip.evaluation import Evaluation
     from backflip.training import Run
+    from backflip.wrapper import LearnedReward
+    from reward_service.config import RewardConfig
 
-__all__ = ["evaluate", "preset", "resume", "train"]
+__all__ = [
+    "LabelsConfig",
+    "environment",
+    "evaluate",
+    "for_stable_baselines3",
+    "learned_reward",
+    "preset",
+    "resume",
+    "train",
+]
 
 
 def preset(name: str) -> TrainConfig:
@@ -28,6 +45,20 @@ def preset(name: str) -> TrainConfig:
     if name not in PRESETS:
         raise UserError(f"there is no preset {name!r}; choose one of {', '.join(PRESETS)}")
     return PRESETS[name].config
+
+
+def environment(env: str, *, engine: str | None = None) -> TrainConfig:
+    """A config for any environment: an EnvPool id, a gymnasium id, ``module:ID`` or ``package.module:Class``.
+
+    Args:
+        engine: decides where EnvPool and gymnasium both know the id.
+
+    Raises:
+        UserError: nobody knows it, or it does not start here.
+    """
+    from backflip.environments import job_for
+
+    return job_for(env, engine).config
 
 
 def train(job: str | TrainConfig, **changes: Any) -> Run:
@@ -71,3 +102,57 @@ def evaluate(run: str | Path, *, episodes: int = 20, seed: int = 0) -> Evaluatio
     from backflip.showing import evaluate_run
 
     return evaluate_run(Path(run), episodes=episodes, seed=seed)
+
+
+def learned_reward(
+    envs: VectorEnv,
+    run: str | Path,
+    *,
+    steps: int,
+    seed: int = 0,
+    labels: LabelsConfig | None = None,
+    reward_model: RewardConfig | None = None,
+    question: str = "",
+    score: Score | None = None,
+) -> LearnedReward:
+    """A gymnasium vector environment with the learned reward in place of its own, for any library to train on.
+
+    Clips of what passes through it become questions, for whoever ``labels`` names. The parts that this takes run
+    beside the program, until `close`.
+
+    Args:
+        envs: observes flat vectors, and acts by choices or bounded vectors.
+        run: the run's folder. One that is there already goes on from its answers and its reward model.
+        steps: that the training will take over all worlds; the questions are spread over them.
+        labels: how many questions there are, how long their clips, and who answers.
+        reward_model: the ensemble and its fits.
+        question: what people are asked about two clips.
+        score: what a scripted teacher judges by, from the observations after a step [N, D] and the environment's
+            reward [N]; the environment's reward if left out, where its ids have no better one.
+
+    Raises:
+        UserError: environment, folder or labels cannot be used, or a part cannot start.
+    """
+    from backflip.wrapper import LearnedReward
+
+    return LearnedReward(
+        envs,
+        Path(run),
+        steps=steps,
+        seed=seed,
+        labels=labels,
+        reward_model=reward_model,
+        question=question,
+        score=score,
+    )
+
+
+def for_stable_baselines3(envs: VectorEnv) -> VecEnv:
+    """A vector environment as Stable-Baselines3 wants it.
+
+    Raises:
+        UserError: its episodes don't restart in the step that ends them, as that library's do.
+    """
+    from backflip.stable_baselines import BaselinesVecEnv
+
+    return BaselinesVecEnv(envs)

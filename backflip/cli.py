@@ -22,15 +22,17 @@ from contracts import log as log_setup
 INTERRUPTED = 130
 FAILED = 1
 USAGE = 2
+_LARGEST_GRID = 9
 
 _HELP = """usage: backflip COMMAND ...
 
 Teach a simulated robot by saying which of two clips is better.
 
   backflip train PRESET       train; `backflip train PRESET --help` shows what can be set
+  backflip train --env ID     train on any environment of EnvPool, of gymnasium, or of your own
   backflip resume RUN         go on with a run that was stopped
   backflip evaluate RUN       measure a run's policy afresh
-  backflip video RUN          draw a run's policy, with the reward bar
+  backflip video RUN          draw a run's policy, with the reward bar; a grid of worlds, two runs side by side
   backflip export RUN         write a run's answers and their clips to one file
   backflip bench              measure speed on this machine
   backflip serve-reward       serve a run's reward model over gRPC
@@ -44,15 +46,10 @@ JsonFlag = Annotated[bool, tyro.conf.arg(name="json")]
 
 
 def train(arguments: list[str]) -> int:
-    from backflip.presets import PRESETS
+    from backflip.job_arguments import config_of
     from backflip.training import train as run_training
 
-    choices = {name: (preset.summary, preset.config) for name, preset in PRESETS.items()}
-    _require_preset(arguments, choices)
-    config = parsed(
-        lambda: tyro.extras.overridable_config_cli(choices, prog="backflip train", args=arguments), "backflip train"
-    )
-    run_training(config, command=_command())
+    run_training(config_of(arguments), command=_command())
     return 0
 
 
@@ -95,19 +92,28 @@ def evaluate(run: Run, episodes: int = 20, seed: int = 0, as_json: JsonFlag = Fa
     return 0
 
 
-def video(run: Run, output: Path | None = None, seed: int = 0) -> int:
-    """Draw one episode of a run's policy, with the reward bar.
+def video(run: Run, output: Path | None = None, seed: int = 0, grid: str = "1x1", beside: Path | None = None) -> int:
+    """Draw episodes of a run's policy, with the reward bar.
 
     Args:
         run: folder of the run.
-        output: the mp4 file; backflip.mp4 in the run's folder if left out.
-        seed: of the episode's start.
+        output: the mp4 file; backflip.mp4 in the run's folder if left out, episodes.mp4 for more than one.
+        seed: of the episodes' starts.
+        grid: episodes to draw, ROWSxCOLUMNS.
+        beside: folder of another run, drawn on the right of this one from the same starts.
     """
     from backflip.showing import video_of_run
 
     _require_seed(seed)
-    print(video_of_run(run, output, seed=seed))
+    print(video_of_run(run, output, seed=seed, grid=_grid(grid), beside=beside))
     return 0
+
+
+def _grid(words: str) -> tuple[int, int]:
+    rows, _, columns = words.partition("x")
+    if not (rows.isdecimal() and columns.isdecimal() and 0 < int(rows) * int(columns) <= _LARGEST_GRID):
+        raise UsageError(f"--grid must be ROWSxCOLUMNS, of at most {_LARGEST_GRID} episodes, not {words!r}")
+    return int(rows), int(columns)
 
 
 def export(run: Run, output: Path | None = None) -> int:
@@ -209,15 +215,16 @@ def check_vendor(
     return FAILED if check(name, vendors, patience=answers) else 0
 
 
-def list_all(engine: str | None = None) -> int:
-    """Show presets, engines and their tasks.
+def list_all(engine: str | None = None, env: str | None = None) -> int:
+    """Show presets, engines and their tasks, or what an environment is like.
 
     Args:
         engine: every task of this engine.
+        env: what this environment shows and how it is acted in, by name.
     """
     from backflip.catalogue import show
 
-    show(engine)
+    show(engine, env)
     return 0
 
 
@@ -280,18 +287,6 @@ def _deferred(command: Callable[..., int]) -> Callable[..., Callable[[], int]]:
         return functools.partial(command, *args, **kwargs)
 
     return later
-
-
-def _require_preset(arguments: list[str], known: dict[str, Any]) -> None:
-    """Our own words for the commonest mistake: tyro's box names no near match."""
-    import difflib
-
-    if not arguments or (arguments[0].startswith("-") and not {"-h", "--help"} & set(arguments)):
-        raise UsageError(f"name a preset first, and its settings after it; the presets are {', '.join(known)}")
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in known:
-        near = difflib.get_close_matches(arguments[0], known, n=2, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UsageError(f"there is no preset {arguments[0]!r}{hint} (`backflip list` shows them all)")
 
 
 def _require_seed(seed: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import tyro
 
@@ -17,6 +17,9 @@ from reward_service.config import RewardConfig
 LARGEST_SEED = 2**31 - 1
 """What every simulator and library takes."""
 
+WRAPPED: Final = "wrapped"
+"""The engine of runs whose environments another program steps."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -24,8 +27,8 @@ class TrainConfig:
 
     preset: Annotated[str, tyro.conf.Suppress]
     """Which preset this job started from."""
-    engine: Literal["mujoco", "warp", "envpool"]
-    """The simulator's engine."""
+    engine: Literal["mujoco", "warp", "envpool", "gymnasium", "wrapped"]
+    """The simulator's engine; wrapped is what a program hands over by `backflip.learned_reward`."""
     task: str
     """The engine's name of the task."""
     steps: int

@@ -83,6 +83,11 @@ class RunFolder:
         return self.path / "backflip.mp4"
 
     @property
+    def videos(self) -> Path:
+        """Several episodes in one picture."""
+        return self.path / "episodes.mp4"
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 

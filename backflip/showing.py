@@ -18,7 +18,7 @@ from backflip.run_folder import RunFolder, open_run_folder
 from backflip.system import probe_task
 from labeling_gateway.rendering.drawing import draw, enlarge
 from labeling_gateway.rendering.sketches import CannotDraw
-from labeling_gateway.rendering.video import steps_per_frame, write_video
+from labeling_gateway.rendering.video import Film, steps_per_frame, write_video
 from learner.checkpoint import load_policy_snapshot
 from learner.policy import Policy, PolicySpec
 from reward_service.config import RewardServiceConfig
@@ -40,24 +40,48 @@ def draw_run(
     """The typical episode of an evaluation as `backflip.mp4`; where a task cannot be drawn, say so and go on."""
     display.say("drawing the policy (the first time on a machine this takes half a minute)")
     try:
-        _draw_track(folder, config, simulator, typical(evaluation), folder.video)
+        film = _film(folder, config, simulator, typical(evaluation), config.preset)
+        timestep = simulator.control_timestep
+        write_video(folder.video, [[film]], timestep, every=steps_per_frame(timestep))
     except CannotDraw as error:
         display.say(f"no video: {error}")
 
 
-def video_of_run(path: Path, output: Path | None, *, seed: int) -> Path:
-    """Draw an episode of a run's policy; returns the file.
+def video_of_run(
+    path: Path, output: Path | None, *, seed: int, grid: tuple[int, int] = (1, 1), beside: Path | None = None
+) -> Path:
+    """Draw episodes of a run's policy; returns the file.
+
+    Args:
+        grid: rows and columns of episodes, each of another world.
+        beside: another run, whose episodes are drawn on the right of these, from the same starts.
 
     Raises:
         UserError: there is no such run, its task cannot be drawn, or the file cannot be written.
     """
     folder = open_run_folder(path)
-    config = folder.read_config()
-    simulator = probe_task(config, seed=seed)
-    track = evaluate(_policy(folder, config, simulator), simulator).tracks[0]
-    target = output or folder.video
+    shown = [folder] if beside is None else [folder, open_run_folder(beside)]
+    rows, columns = grid
+    timesteps: list[float] = []
+    films: list[list[Film]] = [[] for _ in range(rows)]
+    across = columns * len(shown)
+    size = (480, 360) if across <= 2 else (320, 240)
+    target = output or (folder.video if rows * across == 1 else folder.videos)
     try:
-        _draw_track(folder, config, simulator, track, target)
+        for run in shown:
+            config = run.read_config()
+            simulator = probe_task(config, worlds=rows * columns, seed=seed)
+            tracks = evaluate(_policy(run, config, simulator), simulator).tracks
+            timesteps.append(simulator.control_timestep)
+            if len(set(timesteps)) > 1:
+                raise UserError(
+                    f"{shown[0].path} and {shown[1].path} have steps of different length: one clock fits one"
+                )
+            title = config.preset if beside is None else run.path.name
+            cells = [_film(run, config, simulator, track, title, size) for track in tracks]
+            for row in range(rows):
+                films[row] += cells[row * columns : (row + 1) * columns]
+        write_video(target, films, timesteps[0], every=steps_per_frame(timesteps[0]))
     except CannotDraw as error:
         raise UserError(str(error)) from None
     except OSError as error:
@@ -128,23 +152,26 @@ def _reward_model(folder: RunFolder, config: TrainConfig, simulator: Simulator) 
     return None if model.newest.ensemble is None else model
 
 
-def _draw_track(
-    folder: RunFolder, config: TrainConfig, simulator: Simulator, track: EpisodeTrack, target: Path
-) -> None:
+def _film(
+    folder: RunFolder,
+    config: TrainConfig,
+    simulator: Simulator,
+    track: EpisodeTrack,
+    title: str,
+    size: tuple[int, int] = (480, 360),
+) -> Film:
+    """An episode drawn, with what the run's reward model thinks of it. Raises CannotDraw."""
     model = _reward_model(folder, config, simulator)
-    predicted = None if model is None else model.score(track.observation, track.action)[0]
     every = steps_per_frame(simulator.control_timestep)
     if track.pictures is None:
-        frames = draw(simulator.scene, track.state, every=every)
+        frames = draw(simulator.scene, track.state, *size, every=every)
     else:
         frames = enlarge(track.pictures[::every])
-    write_video(
-        target,
-        frames,
-        predicted,
-        simulator.control_timestep,
-        track.odometer[: len(track.observation)],
-        simulator.odometer_name,
-        every=every,
-        title=config.preset,
+    return Film(
+        frames=frames,
+        predicted=None if model is None else model.score(track.observation, track.action)[0],
+        odometer=track.odometer[: len(track.observation)],
+        odometer_name=simulator.odometer_name,
+        title=title,
+        model=folder.run,
     )

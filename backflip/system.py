@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from actors.simulators.protocol import Simulator
+from actors.simulators.protocol import SimulationFault, Simulator
 from actors.simulators.registry import make_simulator
 from actors.worker import WorkerSpec
-from backflip.config import TrainConfig
+from backflip.config import WRAPPED, TrainConfig
 from backflip.errors import UserError
 from backflip.run_folder import RunFolder
 from contracts.rollout import UNFITTED
@@ -181,12 +181,25 @@ def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simula
     """The job's task, not staggered: for its spaces, its scene, or an evaluation.
 
     Raises:
-        UserError: the engine has no such task.
+        UserError: the engine has no such task, or it does not start here.
     """
+    if config.engine == WRAPPED:
+        raise UserError(f"{config.task} is stepped by the program that handed it to backflip.learned_reward, not by us")
+    from actors.simulators.envpool_probe import require_usable  # EnvPool takes a second to import
+
     try:
-        threads = os.cpu_count() or 1
-        return make_simulator(config.engine, config.task, worlds=worlds, seed=seed, threads=threads, stagger=False)
-    except (ValueError, ImportError) as error:
+        if config.engine == "envpool":
+            require_usable(config.task)  # what crashes shall not crash us
+        return make_simulator(
+            config.engine,
+            config.task,
+            worlds=worlds,
+            seed=seed,
+            threads=os.cpu_count() or 1,
+            stagger=False,
+            question=config.labels.question,
+        )
+    except (ValueError, ImportError, SimulationFault) as error:
         raise UserError(str(error)) from None
 
 
@@ -219,6 +232,7 @@ def worker_specs(config: TrainConfig, *, resumed_at: int = 0, threads: int | Non
             clip_steps=config.labels.clip_steps,
             seed=int(seed) % _SEED_BLOCKS * _WORLD_SEEDS,
             number=number,
+            question=config.labels.question,
         )
         for number, seed in enumerate(seeds)
     ]

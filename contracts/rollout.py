@@ -38,7 +38,7 @@ class Rollout:
     """
 
     observation: np.ndarray  # float32 [T, N, D] or uint8 [T, N, C, H, W], see `contracts.spaces.ObservationSpace`
-    action: np.ndarray  # float32 [T, N, A] if continuous (before clipping), int64 [T, N] if discrete
+    action: np.ndarray  # [T, N, *ActionSpace.shape]: float32 before clipping, or int64 choices
     log_prob: np.ndarray  # float32 [T, N], under policy_version
     reward: np.ndarray  # float32 [T, N], scaled by the reward service
     terminated: np.ndarray  # bool [T, N]

@@ -40,23 +40,43 @@ class ObservationSpace:
 
 @dataclass(frozen=True)
 class ActionSpace:
-    """Either ``size`` continuous controls in [-1, 1], or one of ``size`` choices.
+    """Either ``size`` continuous controls in [-1, 1], or one of ``size`` choices, or a choice from each of several.
 
     Simulators scale continuous controls from [-1, 1] to the actuator's own range.
     """
 
-    kind: Literal["continuous", "discrete"]
-    size: int
+    kind: Literal["continuous", "discrete", "multi-discrete"]
+    size: int  # numbers of an encoded action
+    choices: tuple[int, ...] = ()  # of a multi-discrete space, how many there are at each place; ``size`` in all
+
+    @staticmethod
+    def of_choices(choices: tuple[int, ...]) -> ActionSpace:
+        """Multi-discrete: at place k one of ``choices[k]``."""
+        return ActionSpace("multi-discrete", sum(choices), choices)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one action, as a policy chooses it."""
+        return {"continuous": (self.size,), "discrete": (), "multi-discrete": (len(self.choices),)}[self.kind]
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        return np.float32 if self.kind == "continuous" else np.int64
 
     def encode(self, action: np.ndarray) -> np.ndarray:
         """The action as the reward model sees it, float32 ``[..., size]``.
 
         Continuous actions are clipped to [-1, 1], as the simulator does before it applies
-        them; discrete actions become one-hot.
+        them; discrete actions become one-hot, and multi-discrete ones a one-hot beside the other.
         """
         if self.kind == "continuous":
             return np.clip(action, -1.0, 1.0).astype(np.float32, copy=False)
-        return np.eye(self.size, dtype=np.float32)[action]
+        if self.kind == "discrete":
+            action = action[..., None]
+        encoded = np.zeros((*action.shape[:-1], self.size), np.float32)
+        firsts = np.cumsum((0, *self.choices[:-1]))  # of the one-hot numbers that belong to a place
+        np.put_along_axis(encoded, action + firsts, 1.0, -1)
+        return encoded
 
 
 @dataclass(frozen=True)

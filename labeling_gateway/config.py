@@ -65,6 +65,9 @@ class LabelsConfig:
     open: bool = True
     """Open the labeling page in a browser, where there is a display."""
 
+    question: str = ""
+    """What people are asked about two clips; the task's own question if left out."""
+
     clip_steps: int = 50
     """Steps of each of the two clips of a question."""
 

@@ -48,7 +48,8 @@ class Policy(nn.Module):
     """Two tanh networks, one for the action distribution and one for the value; frames go through one encoder first.
 
     Continuous actions are Gaussian with a deviation that doesn't depend on the observation,
-    clipped to [-1, 1] only by the simulator; discrete ones are categorical.
+    clipped to [-1, 1] only by the simulator; discrete ones are categorical, and where there are several
+    choices to make, each is made by itself.
     """
 
     mean: Tensor
@@ -60,6 +61,7 @@ class Policy(nn.Module):
         self.spec = spec
         observed, action = spec.spaces.observation, spec.spaces.action
         self.continuous = action.kind == "continuous"
+        self._choices = action.choices or (action.size,)
         self.sees_frames = observed.is_frames
         self.encoder: nn.Module
         if self.sees_frames:
@@ -85,7 +87,7 @@ class Policy(nn.Module):
     def act(
         self, observation: Tensor, generator: torch.Generator, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Sample actions for raw observations [N, ...]: actions ([N, A], or int64 [N]), log-probabilities [N].
+        """Actions for raw observations [N, ...]: sampled ([N, A], or int64 [N] or [N, K]), and log-probabilities [N].
 
         Args:
             noise: standard normal [N, A] for continuous actions, see `ActionNoise`; drawn afresh if left out.
@@ -95,15 +97,17 @@ class Policy(nn.Module):
             if noise is None:
                 noise = torch.randn(output.shape, generator=generator, device=output.device)
             return output + self.log_std.exp() * noise, _gaussian_log_prob(noise, self.log_std)
-        log_probs = log_softmax(output, -1)
-        action = torch.multinomial(log_probs.exp(), 1, generator=generator)
-        return action.squeeze(-1), log_probs.gather(-1, action).squeeze(-1)
+        log_probs = self._log_probs(output)
+        action = torch.cat([torch.multinomial(choice.exp(), 1, generator=generator) for choice in log_probs], -1)
+        return self._native(action), _log_prob_of(action, log_probs)
 
     @torch.inference_mode()
     def mode(self, observation: Tensor) -> Tensor:
         """The most likely actions for raw observations [N, ...]."""
         output = self.actor(self.encoder(self.normalise(observation)))
-        return output if self.continuous else output.argmax(-1)
+        if self.continuous:
+            return output
+        return self._native(torch.stack([choice.argmax(-1) for choice in output.split(self._choices, -1)], -1))
 
     def evaluate(self, normalised: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log-probability of the actions, entropy and value for normalised observations: [B], [B], [B]."""
@@ -114,9 +118,9 @@ class Policy(nn.Module):
             log_prob = _gaussian_log_prob((action - output) * (-self.log_std).exp(), self.log_std)
             entropy = (self.log_std.sum() + 0.5 * len(self.log_std) * (1 + math.log(2 * math.pi))).expand_as(value)
             return log_prob, entropy, value
-        log_probs = log_softmax(output, -1)
-        entropy = -(log_probs.exp() * log_probs).sum(-1)
-        return log_probs.gather(-1, action.unsqueeze(-1)).squeeze(-1), entropy, value
+        log_probs = self._log_probs(output)
+        entropy = torch.stack([-(choice.exp() * choice).sum(-1) for choice in log_probs]).sum(0)
+        return _log_prob_of(action.view(len(action), -1), log_probs), entropy, value
 
     def value(self, normalised: Tensor) -> Tensor:
         """The value of normalised observations [B, ...]: [B]."""
@@ -152,6 +156,14 @@ class Policy(nn.Module):
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def _log_probs(self, output: Tensor) -> list[Tensor]:
+        """Of each choice that an action is made of, [N, choices]."""
+        return [log_softmax(choice, -1) for choice in output.split(self._choices, -1)]
+
+    def _native(self, action: Tensor) -> Tensor:
+        """[N, K] as the action space has it: [N] where there is but one choice to make."""
+        return action.squeeze(-1) if self.spec.spaces.action.kind == "discrete" else action
+
     def _tensors(self) -> list[Tensor]:
         return [*self.parameters(), *self.buffers()]
 
@@ -184,3 +196,9 @@ class ActionNoise:
 def _gaussian_log_prob(standardised: Tensor, log_std: Tensor) -> Tensor:
     per_control = -0.5 * standardised.square() - log_std - 0.5 * math.log(2 * math.pi)
     return per_control.sum(-1)
+
+
+def _log_prob_of(action: Tensor, log_probs: list[Tensor]) -> Tensor:
+    """Of actions [N, K], whose choices are independent: [N]."""
+    chosen = [choice.gather(-1, action[:, k : k + 1]) for k, choice in enumerate(log_probs)]
+    return torch.cat(chosen, -1).sum(-1)

@@ -84,7 +84,7 @@ class Batch:
     """Valid transitions of several slabs, flat: everything that a minibatch needs."""
 
     observation: Tensor  # [B, D], normalised; or uint8 [B, C, H, W]
-    action: Tensor  # [B, A] or int64 [B]
+    action: Tensor  # [B, A], or int64 [B] or [B, K]
     log_prob: Tensor  # [B], of the policy before the update
     advantage: Tensor  # [B]
     value_target: Tensor  # [B]

@@ -1,4 +1,4 @@
-"""EnvPool's tasks that observe a flat vector: classic control and its relatives, in C++ threads."""
+"""EnvPool's tasks that observe vectors, or dicts of them, in C++ threads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import envpool
 import numpy as np
 
 from actors.simulators.envpool_tasks import about
-from actors.simulators.protocol import FaultWatch, Transition, UnknownTask
+from actors.simulators.protocol import USUAL_EPISODE_STEPS, FaultWatch, Transition, UnknownTask
+from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
 from contracts.clip import Scene
-from contracts.spaces import ActionSpace, ObservationSpace, Spaces
+from contracts.spaces import ObservationSpace, Spaces
+
+_NO_LIMIT = 2**31 - 1  # what EnvPool says of a task that knows none
 
 
 class EnvPoolSimulator:
@@ -21,6 +24,9 @@ class EnvPoolSimulator:
     only returns the new episode's first observation, so that transition is not valid here.
     Worlds cannot be started at random elapsed times (EnvPool offers no such thing), so tasks that
     end by time alone end together; the others spread by themselves.
+
+    In board games one policy plays every side: it observes as the player to move does, and the score
+    is what the one who moved was paid.
 
     Clips are observations. EnvPool's own drawing is never called: for its MuJoCo families it
     aborts the process.
@@ -44,47 +50,62 @@ class EnvPoolSimulator:
                 num_threads=min(threads, worlds),
                 seed=scattered(seed),
             )
-            self.spaces, self._middle, self._half_range = _spaces(
-                task, self._pool.observation_space, self._pool.action_space
-            )
+            space, actions = self._pool.observation_space, self._pool.action_space
+        try:
+            self._flatten, self._controls = Flattening(space), Controls(actions)
+        except UnsupportedSpace as error:
+            raise ValueError(f"envpool task {task} {error}") from None
+        self.parts = self._flatten.parts
+        self.spaces = Spaces(ObservationSpace((self._flatten.size,)), self._controls.action)
         self._about = about(task)
         self._faults = FaultWatch(task)
         self.worlds = worlds
         self.state_size = self.spaces.observation.size
         self.control_timestep = self._about.timestep
-        self.episode_steps = int(self._pool.spec.config.max_episode_steps)
+        limit = int(self._pool.spec.config.max_episode_steps)
+        self.episode_steps = limit if limit < _NO_LIMIT else USUAL_EPISODE_STEPS
         self.odometer_name = self._about.odometer_name
         self.scene = Scene(task=task, track="observation", timestep=self._about.timestep, question=self._about.question)
         self._restarting = np.zeros(worlds, bool)  # whose next step EnvPool spends on a reset
         self._observation = np.zeros((worlds, self.state_size), np.float32)
+        self._moving = np.zeros(worlds, np.int64)  # which of its players is to move, where there are several
+        players = int(self._pool.spec.config.max_num_players)
+        if players > 1 and "current_player" not in self._pool.reset()[1]:
+            raise ValueError(f"envpool task {task} has {players} players who act at once; one at a time is supported")
+        self._players = players
 
     def reset(self) -> np.ndarray:
-        observation, _ = self._pool.reset()
-        self._observation = observation.astype(np.float32)
+        self._observation, self._moving = self._seen(*self._pool.reset())
         self._restarting[:] = False
         return self._observation.copy()
 
     def step(self, action: np.ndarray) -> Transition:
-        observation, reward, terminated, truncated, info = self._pool.step(self._native(action))
-        observation = observation.astype(np.float32)
+        shown, reward, terminated, truncated, info = self._pool.step(self._native(action))
+        reward = reward.reshape(self.worlds, self._players)[np.arange(self.worlds), self._moving]
+        observation, self._moving = self._seen(shown, info)
+        elapsed = np.asarray(info["elapsed_step"])
         valid = ~self._restarting
         terminated, truncated = terminated.astype(bool), truncated.astype(bool)
-        broken = ~np.isfinite(observation).all(-1)
+        broken = np.asarray(~np.isfinite(observation).all(-1))
         if broken.any():
+            self._faults.report(np.flatnonzero(broken), "its observation is not finite")
             self._restart(broken, observation)
             valid, terminated, truncated = valid & ~broken, terminated & ~broken, truncated | broken
         score = self._about.score(observation, np.nan_to_num(reward))
+        final_observation = observation.copy()
+        overdue = (elapsed >= self.episode_steps) & ~(terminated | truncated)
+        if overdue.any():  # it has no limit of its own
+            self._restart(overdue, observation)
         self._restarting = (terminated | truncated) & ~broken
         self._observation = observation
-        elapsed = info["elapsed_step"] if self._about.odometer_name else np.zeros(self.worlds)
         return Transition(
             observation=observation.copy(),
-            final_observation=observation.copy(),
+            final_observation=final_observation,
             terminated=terminated,
-            truncated=truncated,
+            truncated=truncated | overdue,
             valid=valid,
             score=np.where(valid, score, 0.0).astype(np.float32),
-            odometer=np.where(valid, elapsed, 0.0).astype(np.float32),
+            odometer=np.where(valid & bool(self.odometer_name), elapsed, 0.0).astype(np.float32),
         )
 
     def state(self) -> np.ndarray:
@@ -99,41 +120,25 @@ class EnvPoolSimulator:
 
     def _native(self, action: np.ndarray) -> np.ndarray:
         """The action as EnvPool wants it."""
-        if self.spaces.action.kind == "discrete":
-            return action.astype(np.int32)
-        scaled = self._middle + self._half_range * np.clip(action, -1.0, 1.0)
-        return scaled.astype(self._pool.action_space.dtype)
+        action = self._controls(action)
+        return action.astype(np.int32) if action.dtype.kind == "i" else action
 
-    def _restart(self, broken: np.ndarray, observation: np.ndarray) -> None:
-        """Reset the broken worlds and write their first observations into ``observation``."""
-        ids = np.flatnonzero(broken)
-        self._faults.report(ids, "its observation is not finite")
-        first, info = self._pool.reset(ids.astype(np.int32))
-        observation[info["env_id"]] = first
+    def _seen(self, shown: Any, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        """What the player to move observes in each of the worlds that are shown, and which player that is."""
+        worlds = len(info["env_id"])
+        flat = self._flatten(shown, (worlds * self._players,)).reshape(worlds, self._players, -1)
+        if self._players == 1:
+            return flat[:, 0], np.zeros(worlds, np.int64)
+        ids = info["players"]["id"].reshape(worlds, self._players)
+        moving = np.argmax(ids == info["current_player"][:, None], 1)
+        return flat[np.arange(worlds), moving], moving
+
+    def _restart(self, ended: np.ndarray, observation: np.ndarray) -> None:
+        """Reset the worlds whose episode ended, and write their first observations into ``observation``."""
+        shown, info = self._pool.reset(np.flatnonzero(ended).astype(np.int32))
+        observation[info["env_id"]], self._moving[info["env_id"]] = self._seen(shown, info)
 
 
 def scattered(seed: int) -> int:
     """EnvPool gives its i-th world seed + i: neighbouring seeds would share all worlds but one."""
     return int(np.random.SeedSequence(seed).generate_state(1)[0]) % (2**31 - 2**20)
-
-
-def _spaces(task: str, observation: Any, action: Any) -> tuple[Spaces, np.ndarray, np.ndarray]:
-    """What the policy sees, and the middle and half range of each control."""
-    shape = getattr(observation, "shape", None)
-    if shape is None or len(shape) != 1:
-        raise ValueError(f"envpool task {task} observes {_brief(observation)}; only flat vectors are supported")
-    if hasattr(action, "n"):
-        nothing = np.zeros(0)
-        return Spaces(ObservationSpace(shape), ActionSpace("discrete", int(action.n))), nothing, nothing
-    low, high = getattr(action, "low", None), getattr(action, "high", None)
-    if low is None or high is None or low.ndim != 1 or not np.isfinite([low, high]).all():
-        raise ValueError(
-            f"envpool task {task} acts by {_brief(action)}; only choices and bounded vectors are supported"
-        )
-    return Spaces(ObservationSpace(shape), ActionSpace("continuous", len(low))), (low + high) / 2, (high - low) / 2
-
-
-def _brief(space: Any) -> str:
-    if hasattr(space, "spaces"):
-        return f"a {type(space).__name__} of {', '.join(space.spaces)}"
-    return f"{type(space).__name__}{getattr(space, 'shape', '')}"

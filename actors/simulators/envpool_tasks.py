@@ -1,4 +1,4 @@
-"""What EnvPool doesn't say about its tasks: their time step, a score that varies, what to ask people."""
+"""What EnvPool and gymnasium don't say about their tasks: time step, a score that varies, what to ask people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""(observation [N, D] after the step, EnvPool's reward [N]) -> [N]."""
+"""(observation [N, D] after the step, the environment's own reward [N]) -> [N]."""
 
 
 def own_reward(observation: np.ndarray, reward: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def mountain_car(observation: np.ndarray, reward: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class About:
-    """How an EnvPool task is shown and scored."""
+    """How a task is shown and scored."""
 
     timestep: float = 1 / 30  # simulated seconds a step; where a task has no clock, the pace it is shown at
     question: str = "In which clip does the agent do better?"

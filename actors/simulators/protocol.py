@@ -16,6 +16,9 @@ from contracts.spaces import Spaces
 
 log = logging.getLogger("backflip.actors")
 
+USUAL_EPISODE_STEPS = 1000
+"""The time limit of a task that has none of its own: whatever ends by time alone must end."""
+
 
 @dataclass
 class Transition:
@@ -46,7 +49,7 @@ class Simulator(Protocol):
         ...
 
     def step(self, action: np.ndarray) -> Transition:
-        """Act in every world: float32 [N, A] in [-1, 1] (clipped), or int64 [N]."""
+        """Act in every world: float32 [N, A] in [-1, 1] (clipped), or int64 [N] or [N, K]."""
         ...
 
     def state(self) -> np.ndarray:

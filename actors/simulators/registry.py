@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from actors.simulators.protocol import Simulator, UnknownTask
 
-ENGINES = ("mujoco", "warp", "envpool")
+ENGINES = ("mujoco", "warp", "envpool", "gymnasium")
 
 
 def device_of(engine: str) -> str:
@@ -17,14 +19,24 @@ def device_of(engine: str) -> str:
 
 
 def make_simulator(
-    engine: str, task: str, *, worlds: int, seed: int, threads: int = 1, stagger: bool = True
+    engine: str, task: str, *, worlds: int, seed: int, threads: int = 1, stagger: bool = True, question: str = ""
 ) -> Simulator:
     """N worlds of a task on an engine.
 
+    Args:
+        question: what people are asked, in place of the task's own.
+
     Raises:
         UnknownTask: the engine has no task of this name.
-        ValueError: there is no such engine.
+        ValueError: there is no such engine, or the task cannot be made.
     """
+    simulator = _make(engine, task, worlds, seed, threads, stagger)
+    if question:
+        simulator.scene = replace(simulator.scene, question=question)
+    return simulator
+
+
+def _make(engine: str, task: str, worlds: int, seed: int, threads: int, stagger: bool) -> Simulator:
     if engine in ("mujoco", "warp"):
         from actors.tasks.catalogue import TASKS
 
@@ -44,4 +56,8 @@ def make_simulator(
         if is_atari(task):
             return AtariSimulator(task, worlds, seed, threads)
         return EnvPoolSimulator(task, worlds, seed, threads)
+    if engine == "gymnasium":
+        from actors.simulators.gymnasium_engine import GymnasiumSimulator
+
+        return GymnasiumSimulator(task, worlds, seed, stagger)
     raise ValueError(f"unknown engine {engine!r}: choose one of {', '.join(ENGINES)}")

@@ -158,10 +158,58 @@ def test_an_unknown_id_names_its_neighbours() -> None:
 @pytest.mark.parametrize(
     ("task", "what"),
     [
-        ("CheetahRun-v1", "a Dict of position, velocity"),
-        ("Catch-v0", r"Box\(10, 5\)"),
+        ("Pong-v5", r"observes frames, Box\(4, 84, 84\)"),
+        ("IntersectionMultiAgent-v0", "has 2 players who act at once"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_one_line(task: str, what: str) -> None:
-    with pytest.raises(ValueError, match=f"envpool task {task} observes {what}; only flat vectors"):
+    with pytest.raises(ValueError, match=f"envpool task {task} {what}"):
         EnvPoolSimulator(task, 1, 0)
+
+
+def test_a_dict_is_one_vector_whose_parts_are_named() -> None:
+    simulator = EnvPoolSimulator("BinPack-v2", 3, 0, threads=1)
+    assert [part.name for part in simulator.parts][:2] == ["ems.x1", "ems.x2"]
+    sizes = {part.name: part.size for part in simulator.parts}
+    assert sizes["action_mask"] == 800 and sum(sizes.values()) == simulator.spaces.observation.size
+    assert simulator.spaces.action.choices == (40, 20)
+    observation = simulator.reset()
+    mask = observation[:, -800:].reshape(3, 40, 20)
+    allowed = np.array([np.argwhere(world)[0] for world in mask])
+    transition = simulator.step(allowed)
+    assert transition.valid.all() and not transition.terminated.any(), "an allowed choice packs an item"
+    first = sum(part.size for part in simulator.parts[: list(sizes).index("items_placed")])
+    assert (transition.observation[:, first : first + 20].sum(1) == 1).all()
+
+
+def test_a_task_without_a_time_limit_gets_one() -> None:
+    simulator = EnvPoolSimulator("CliffWalking-v1", 2, 0, threads=1)
+    start = simulator.reset()
+    assert simulator.episode_steps == 1000
+    up, ends = np.zeros(2, np.int64), []
+    for step in range(1, 2003):
+        transition = simulator.step(up)  # along the wall, where nothing ever ends
+        ended = transition.terminated | transition.truncated
+        if ended.any():
+            ends.append(step)
+            assert ended.all() and transition.valid.all() and not transition.terminated.any()
+            np.testing.assert_array_equal(transition.observation, start)
+            assert not np.array_equal(transition.final_observation, start)
+    assert ends == [1000, 2000]
+
+
+def test_in_a_board_game_the_player_to_move_is_the_one_that_observes_and_is_paid() -> None:
+    simulator = EnvPoolSimulator("TicTacToe-v1", 4, 0, threads=1)
+    observation = simulator.reset()
+    random, ended, wins = np.random.default_rng(0), np.zeros(4, bool), 0
+    for _ in range(300):
+        mine, theirs = observation.reshape(4, 3, 3, 2).transpose(3, 0, 1, 2)
+        ahead = mine.sum((1, 2)) - theirs.sum((1, 2))
+        assert np.isin(ahead[~ended], (0, -1)).all(), "whoever is to move has as many marks as the other, or one fewer"
+        free = [np.flatnonzero(board == 0) for board in (mine + theirs).reshape(4, 9)]
+        transition = simulator.step(np.array([random.choice(places) if len(places) else 0 for places in free]))
+        np.testing.assert_array_equal(transition.valid, ~ended)
+        assert (transition.score >= 0).all(), "a legal move never loses at once"
+        wins += int((transition.score == 1).sum())
+        observation, ended = transition.observation, transition.terminated
+    assert wins > 10

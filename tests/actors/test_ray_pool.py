@@ -144,6 +144,38 @@ def test_an_actor_whose_code_raises_ends_the_collecting(opened: Opened) -> None:
         take(pool, bool)
 
 
+OWN = "tests.actors.own_environments"
+
+
+def owns(*names: str) -> list[WorkerSpec]:
+    """An actor for each of these environments."""
+    made = zip(specs(len(names)), names, strict=True)
+    return [replace(spec, engine="gymnasium", task=f"{OWN}:{name}") for spec, name in made]
+
+
+def test_the_others_go_on_without_an_actor_whose_worlds_fail_for_good(opened: Opened) -> None:
+    pool = opened(owns("NeverRight", "Counter", "Counter"), ALONE)
+    pool.wait_ready()
+    spaces = make_simulator("gymnasium", f"{OWN}:Counter", worlds=1, seed=0).spaces
+    pool.publish(snapshot_of(PolicySpec(spaces, hidden=(8,))))
+    slabs = take(pool, lambda slabs: len(slabs) >= 40)
+    assert {slab.actor for slab in slabs if slab.steps} == {1, 2} and pool.deaths == 0
+    stopped, *others = pool.statuses(timeout=5.0)
+    assert stopped.held_up and not any(other.held_up for other in others)
+    assert (
+        stopped.doing.startswith(f"stopped: {OWN}:NeverRight: ") and "RuntimeError: the motor is off" in stopped.doing
+    )
+
+
+def test_the_last_actor_whose_worlds_fail_for_good_ends_the_collecting(opened: Opened) -> None:
+    pool = opened(owns("NeverRight", "NeverRight"), ALONE)
+    pool.wait_ready()
+    spaces = make_simulator("gymnasium", f"{OWN}:Counter", worlds=1, seed=0).spaces
+    pool.publish(snapshot_of(PolicySpec(spaces, hidden=(8,))))
+    with pytest.raises(ActorFailed, match=rf"^actor \d: {OWN}:NeverRight: .* world \d: RuntimeError: the motor is off"):
+        take(pool, lambda _: False)
+
+
 def test_sampling_waits_for_the_reward_service_and_says_so(opened: Opened, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

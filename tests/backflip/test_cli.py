@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from backflip.cli import main
@@ -59,10 +62,12 @@ MISTAKES = {
     "evaluate /nowhere --episodes 0": "--episodes must be at least 1, not 0",
     "evaluate /nowhere --seed -2": "--seed must be from 0 to 2147483647, not -2",
     "video /nowhere": "/nowhere is not a run: it has no config.json",
+    "video /nowhere --grid 2": "--grid must be ROWSxCOLUMNS, of at most 9 episodes, not '2'",
+    "video /nowhere --grid 4x3": "--grid must be ROWSxCOLUMNS, of at most 9 episodes, not '4x3'",
     "bench --rounds 0": "--rounds must be at least 1, not 0",
     "serve-reward": "--run",
     "serve-reward --run /nowhere": "/nowhere is not a run: it has no config.json",
-    "list --engine mujuco": "there is no engine 'mujuco'; choose one of mujoco, warp, envpool",
+    "list --engine mujuco": "there is no engine 'mujuco'; choose one of mujoco, warp, envpool, gymnasium",
 }
 
 
@@ -170,6 +175,22 @@ def test_evaluate_prints_one_json_object(finished: Path, capfd: pytest.CaptureFi
 def test_a_video_that_cannot_be_written(finished: Path, tmp_path: Path) -> None:
     done = backflip("video", finished, "--output", tmp_path / "missing" / "a.mp4")
     assert_one_line(done, f"cannot write {tmp_path}/missing/a.mp4: No such file or directory")
+
+
+def test_a_video_of_a_grid_and_of_two_runs(finished: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    other, file = tmp_path / "other", tmp_path / "a.mp4"
+    shutil.copytree(finished, other)
+    shutil.rmtree(other / "reward_model")
+    assert main(["video", str(finished), "--grid", "1x2", "--beside", str(other), "--output", str(file)]) == 0
+    assert capfd.readouterr().out == f"{file}\n"
+    with av.open(str(file)) as video:
+        picture = next(video.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    across = 320 + 82
+    assert picture.shape == (240, 4 * across, 3)
+    scenes = [picture[:200, cell * across : cell * across + 320] for cell in range(4)]
+    assert np.abs(scenes[0] - scenes[1]).max() > 60, "another world in each column"
+    for mine, theirs in (scenes[0::2], scenes[1::2]):
+        assert np.abs(mine - theirs).max() < 60, "both runs begin alike"
 
 
 def test_a_checkpoint_that_is_none(finished: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

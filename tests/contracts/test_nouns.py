@@ -169,6 +169,9 @@ def test_actions_as_the_reward_model_sees_them() -> None:
     chosen = discrete.encode(np.array([[2, 0]]))
     assert chosen.dtype == np.float32
     np.testing.assert_array_equal(chosen, [[[0, 0, 1], [1, 0, 0]]])
+    several = ActionSpace.of_choices((2, 3))
+    assert (several.size, several.shape, several.dtype) == (5, (2,), np.int64)
+    np.testing.assert_array_equal(several.encode(np.array([[1, 0], [0, 2]])), [[0, 1, 1, 0, 0], [1, 0, 0, 0, 1]])
 
 
 def test_a_slab_counts_the_steps_that_were_really_taken() -> None:

@@ -1,4 +1,4 @@
-"""The noise that explores: what its steps have in common, and that each alone is standard normal."""
+"""What a policy chooses, and the noise that explores: alike from step to step, and each alone standard normal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from learner.policy import ActionNoise
+from contracts.spaces import ActionSpace, ObservationSpace, Spaces
+from learner.policy import ActionNoise, Policy, PolicySpec
 
 WORLDS, SIZE, STEPS = 64, 3, 400
 
@@ -46,3 +47,21 @@ def test_noise_goes_on_for_a_part_of_the_worlds() -> None:
     after = noise.next(slice(2, 4)).numpy()
     assert after == pytest.approx(before[2:], abs=0.6)  # 0.14 is the deviation of a step's change
     assert not np.array_equal(after, before[2:])
+
+
+def test_several_choices_are_made_each_by_its_own_probabilities() -> None:
+    torch.manual_seed(0)
+    policy = Policy(PolicySpec(Spaces(ObservationSpace((4,)), ActionSpace.of_choices((2, 3))), hidden=(8,)))
+    torch.nn.init.normal_(policy.actor[-1].weight, std=1.0)  # pyright: ignore[reportArgumentType]
+    observation = torch.randn(1, 4).expand(40_000, 4)
+    first, second = policy.actor(observation[:1])[0].detach().split([2, 3])
+    expected = first.softmax(-1)[:, None] * second.softmax(-1)[None, :]
+    action, log_prob = policy.act(observation, torch.Generator().manual_seed(1))
+    assert action.shape == (40_000, 2) and action.dtype == torch.int64
+    counts = torch.zeros(2, 3).index_put((action[:, 0], action[:, 1]), torch.tensor(1.0), accumulate=True)
+    torch.testing.assert_close(counts / 40_000, expected, atol=0.01, rtol=0)
+    torch.testing.assert_close(log_prob.exp(), expected[action[:, 0], action[:, 1]])
+    assert policy.mode(observation[:1]).tolist() == [[first.argmax().item(), second.argmax().item()]]
+    again, entropy, _ = policy.evaluate(policy.normalise(observation), action.clone())
+    torch.testing.assert_close(again, log_prob)
+    torch.testing.assert_close(entropy[0], -(expected * expected.log()).sum())

@@ -19,7 +19,8 @@ STEPS, WORLDS, SIZE = 16, 6, 5
 
 
 def spec(kind: str = "continuous") -> PolicySpec:
-    return PolicySpec(Spaces(ObservationSpace((SIZE,)), ActionSpace(kind, 3)), hidden=(16, 16))  # pyright: ignore[reportArgumentType]
+    action = ActionSpace.of_choices((3, 2, 4)) if kind == "multi-discrete" else ActionSpace(kind, 3)  # pyright: ignore[reportArgumentType]
+    return PolicySpec(Spaces(ObservationSpace((SIZE,)), action), hidden=(16, 16))
 
 
 def slab(policy: Policy, *, seed: int = 0, ends: bool = True, version: int = 0) -> Rollout:
@@ -45,7 +46,7 @@ def slab(policy: Policy, *, seed: int = 0, ends: bool = True, version: int = 0) 
     )
 
 
-@pytest.mark.parametrize("kind", ["continuous", "discrete"])
+@pytest.mark.parametrize("kind", ["continuous", "discrete", "multi-discrete"])
 def test_update_equals_the_plain_reference(kind: str) -> None:
     config = PPOConfig(epochs=3, minibatches=4, entropy_weight=0.01, max_divergence=1.0)
     learner = PPO(spec(kind), config, seed=3)

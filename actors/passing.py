@@ -1,0 +1,91 @@
+"""What passes through somebody else's training loop, gathered into slabs that clips can be cut from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from actors.episodes import EpisodeCounter
+from actors.sampler import Track
+from contracts.rollout import UNFITTED, Episode, Rollout
+from contracts.spaces import Spaces
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of all N worlds; ``observation`` and ``state`` are from before it."""
+
+    observation: np.ndarray  # float32 [N, D]
+    action: np.ndarray  # float32 [N, A] in [-1, 1] if continuous, int64 [N] if discrete
+    state: np.ndarray  # float32 [N, S]
+    score: np.ndarray  # float32 [N], the task's own
+    reward: np.ndarray  # float32 [N], the model's
+    terminated: np.ndarray  # bool [N]
+    truncated: np.ndarray  # bool [N]
+    valid: np.ndarray  # bool [N], False where the environment ignored the action
+
+
+class PassingSlabs:
+    """Fills one slab after the other with the steps it is shown.
+
+    Nothing is known of the policy that acts: its probabilities stay zero, and its version is counted in slabs.
+
+    Args:
+        steps: T, the rows of a slab.
+        worlds: N.
+        state_size: S.
+    """
+
+    def __init__(self, steps: int, worlds: int, spaces: Spaces, state_size: int) -> None:
+        self._shape = (steps, worlds)
+        self._spaces = spaces
+        self._state_size = state_size
+        self._counter = EpisodeCounter(worlds)
+        self._slabs = 0
+        self._begin()
+
+    def add(self, step: Step, reward_version: int) -> tuple[Rollout, Track] | None:
+        """Takes in a step; the slab that it makes whole, with the episodes that ended in it."""
+        rollout, track, row = self._rollout, self._track, self._rows
+        for name in ("observation", "action", "reward", "terminated", "truncated", "valid"):
+            getattr(rollout, name)[row] = getattr(step, name)
+        track.state[row], track.score[row] = step.state, step.score
+        rollout.reward_version = reward_version
+        ended = step.terminated | step.truncated
+        nothing = np.zeros(self._shape[1], np.float32)
+        self._rollout.episodes += self._counter.step(step.valid, ended, step.score, step.reward, nothing)
+        self._rows += 1
+        if self._rows < self._shape[0]:
+            return None
+        self._slabs += 1
+        self._begin()
+        return rollout, track
+
+    def interrupt(self, worlds: np.ndarray) -> None:
+        """These were reset before their episode ended: no clip goes on beyond it, bool [N]."""
+        if self._rows:
+            self._rollout.valid[self._rows - 1, worlds] = False
+        self._counter.forget(worlds)
+
+    def _begin(self) -> None:
+        shape, spaces = self._shape, self._spaces
+        continuous = spaces.action.kind == "continuous"
+        episodes: list[Episode] = []
+        self._rows = 0
+        self._rollout = Rollout(
+            observation=np.empty((*shape, spaces.observation.size), np.float32),
+            action=np.empty((*shape, spaces.action.size) if continuous else shape, np.float32 if continuous else int),
+            log_prob=np.zeros(shape, np.float32),
+            reward=np.empty(shape, np.float32),
+            terminated=np.empty(shape, bool),
+            truncated=np.empty(shape, bool),
+            valid=np.empty(shape, bool),
+            final_row=np.empty(0, np.int64),
+            final_observation=np.empty((0, spaces.observation.size), np.float32),
+            last_observation=np.empty((shape[1], spaces.observation.size), np.float32),
+            policy_version=self._slabs,
+            reward_version=UNFITTED,
+            episodes=episodes,
+        )
+        self._track = Track(np.empty((*shape, self._state_size), np.float32), np.empty(shape, np.float32))

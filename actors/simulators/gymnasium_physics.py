@@ -1,0 +1,81 @@
+"""What a gymnasium environment on MuJoCo shows: its model and data, what it moves by hand, and from where to look."""
+
+from __future__ import annotations
+
+import gymnasium
+import mujoco
+import numpy as np
+
+from actors.simulators.protocol import SimulationFault
+from actors.simulators.saved_model import SHOWN_GROUPS, Edited
+from contracts.clip import Camera
+
+_RESETS = 4
+
+
+def physics_of(env: gymnasium.Env) -> tuple[mujoco.MjModel, mujoco.MjData] | None:
+    """Where it has a ``model`` and ``data``, as gymnasium's own and gymnasium-robotics' environments do."""
+    bare = env.unwrapped
+    model, data = getattr(bare, "model", None), getattr(bare, "data", None)
+    return (model, data) if isinstance(model, mujoco.MjModel) and isinstance(data, mujoco.MjData) else None
+
+
+def edited_by(env: gymnasium.Env) -> Edited:
+    """What its resets move beside the joints, found by resetting it some times; and what mocap bodies hold."""
+    places, sites = [], []
+    for seed in range(_RESETS):
+        env.reset(seed=seed)
+        model, _ = require_physics(env)
+        places.append(np.hstack((model.body_pos, model.body_quat)))
+        sites.append(model.site_pos.copy())
+    model, _ = require_physics(env)
+    mocaps = np.flatnonzero(model.body_mocapid >= 0)
+    moved_sites = _varying(sites)
+    shown = (model.site_group[moved_sites] < SHOWN_GROUPS) & (model.site_rgba[moved_sites, 3] > 0)
+    found = (np.setdiff1d(_varying(places), mocaps), moved_sites[shown], mocaps)
+    return Edited(*(tuple(map(int, ids)) for ids in found))
+
+
+def _varying(rows: list[np.ndarray]) -> np.ndarray:
+    """Which entries differ from one reset to another."""
+    return np.flatnonzero((np.ptp(np.stack(rows), axis=0) > 0).any(-1))
+
+
+def require_physics(env: gymnasium.Env) -> tuple[mujoco.MjModel, mujoco.MjData]:
+    """As `physics_of`, of an environment that had them. Raises SimulationFault where it has them no more."""
+    found = physics_of(env)
+    if found is None:
+        raise SimulationFault(f"{env}: it has lost its MuJoCo model")
+    return found
+
+
+def camera_on(model: mujoco.MjModel) -> Camera:
+    """From the side, with the whole model in the picture; along with a robot that can walk away."""
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    shown = (model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE) & (model.geom_group < SHOWN_GROUPS)
+    reach = model.geom_rbound[shown, None]
+    lowest = (data.geom_xpos[shown] - reach).min(0, initial=np.inf)
+    highest = (data.geom_xpos[shown] + reach).max(0, initial=-np.inf)
+    if not shown.any():
+        return Camera()
+    middle, size = (lowest + highest) / 2, highest - lowest
+    walker = _walker(model)
+    x, y, z = np.round(middle, 2).tolist()
+    flat = size[2] < 0.2 * np.linalg.norm(size[:2])
+    return Camera(
+        lookat=(0.0, 0.0, z) if walker else (x, y, z),
+        distance=max(round(1.6 * float(np.linalg.norm(size)), 2), 0.1),
+        elevation=-60.0 if flat else -15.0,
+        follow=walker,
+    )
+
+
+def _walker(model: mujoco.MjModel) -> str | None:
+    """The body that most of the model hangs on, if it moves through space; it needs a name."""
+    heaviest = max(range(1, model.nbody), key=lambda id: model.body_subtreemass[id], default=0)
+    first, count = model.body_jntadr[heaviest], model.body_jntnum[heaviest]
+    through_space = (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_SLIDE)
+    if not any(mujoco.mjtJoint(kind) in through_space for kind in model.jnt_type[first : first + count]):
+        return None
+    return model.body(heaviest).name or None

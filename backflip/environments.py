@@ -1,0 +1,126 @@
+"""A job for any environment by its id: `backflip train --env ID`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from actors.config import ActorsConfig
+from actors.simulators.protocol import SimulationFault, Simulator
+from backflip.config import TrainConfig
+from backflip.errors import UserError
+from backflip.system import probe_task
+from contracts.spaces import ActionSpace
+from labeling_gateway.config import LabelsConfig
+
+ENGINES = ("envpool", "gymnasium")
+"""Those that know environments by ids of others' making."""
+
+_BUDGET = 200  # answers
+_LONGEST_CLIP = 50  # steps
+_LOOKING_WORLDS, _LOOKING_SECONDS = 16, 5.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A config that should do for an environment, and one line that says how its engine was chosen."""
+
+    config: TrainConfig
+    choice: str
+
+
+def job_for(env: str, engine: str | None = None) -> Job:
+    """A job of 200 answers and a million steps, with clips as long as the environment's episodes allow.
+
+    Args:
+        env: an EnvPool id, a gymnasium id, ``module:ID``, or ``package.module:Class``.
+        engine: decides where EnvPool and gymnasium both know the id.
+
+    Raises:
+        UserError: nobody knows it, or it does not start here.
+    """
+    job, simulator = look_at(env, engine)
+    simulator.close()
+    return job
+
+
+def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
+    """As `job_for`, and some worlds of it to look at."""
+    engine, choice = _engine_of(env, engine)
+    config = TrainConfig(
+        preset=re.sub(r"[^\w.-]+", "-", env),
+        engine=engine,  # pyright: ignore[reportArgumentType]
+        task=env,
+        steps=1_000_000,
+        # EnvPool steps its worlds in threads, gymnasium one after the other: it needs more processes.
+        actors=ActorsConfig(count=1, worlds=64, candidates=16) if engine == "envpool" else ActorsConfig(worlds=32),
+        labels=LabelsConfig(budget=_BUDGET, clip_steps=2),
+    )
+    simulator = probe_task(config, worlds=_LOOKING_WORLDS)
+    try:
+        clip_steps = max(2, min(_LONGEST_CLIP, _usual_length(simulator) // 2))
+    except SimulationFault as error:
+        raise UserError(str(error)) from None
+    return Job(replace(config, labels=replace(config.labels, clip_steps=clip_steps)), choice), simulator
+
+
+def _engine_of(env: str, engine: str | None) -> tuple[str, str]:
+    """The engine, and one line about the choice. Raises UserError."""
+    if engine is not None and engine not in ENGINES:
+        raise UserError(f"environments by id run on {' or '.join(ENGINES)}, not on {engine!r}")
+    if ":" in env:
+        if engine == "envpool":
+            raise UserError(f"{env} names a module, which only engine gymnasium knows")
+        return "gymnasium", f"{env} runs on gymnasium"
+    import gymnasium
+
+    from actors.simulators.envpool_families import families, family  # EnvPool takes a second to import
+
+    group = family(env)
+    knowing = [name for name, known in (("envpool", group), ("gymnasium", env in gymnasium.registry)) if known]
+    if not knowing:
+        every = [*gymnasium.registry, *(task for tasks in families().values() for task in tasks)]
+        near = difflib.get_close_matches(env, every, n=3, cutoff=0.4)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise UserError(
+            f"nobody knows an environment {env!r}{hint} (`backflip list --engine envpool` and `--engine gymnasium` "
+            "show those that are known; one of your own is module:ID or package.module:Class)"
+        )
+    if engine is not None:
+        if engine not in knowing:
+            raise UserError(f"engine {engine} knows no {env}; leave out --engine, and {knowing[0]} runs it")
+        return engine, f"{env} runs on {engine}, as asked"
+    if len(knowing) == 1:
+        return knowing[0], f"{env} runs on {knowing[0]}"
+    if group.startswith("mujoco"):
+        return "gymnasium", f"{env} runs on gymnasium, whose states can be drawn; --engine envpool is faster, and blind"
+    return "envpool", f"{env} runs on envpool, which is faster; gymnasium knows it too (--engine gymnasium)"
+
+
+def _usual_length(simulator: Simulator) -> int:
+    """Steps of an episode under random actions, at most twice the longest clip's: the median over the worlds.
+
+    Raises SimulationFault where no step of it ever succeeds.
+    """
+    random, until = np.random.default_rng(0), time.monotonic() + _LOOKING_SECONDS
+    simulator.reset()
+    lengths = np.zeros(simulator.worlds, np.int64)
+    running = np.ones(simulator.worlds, bool)
+    while running.any() and lengths.max() < 2 * _LONGEST_CLIP:
+        if time.monotonic() > until:
+            break  # a slow one is not measured for ever; what runs this long is long enough
+        transition = simulator.step(_any_action(simulator.spaces.action, simulator.worlds, random))
+        lengths += running
+        running &= ~((transition.terminated | transition.truncated) & transition.valid)
+    lengths[running] = 2 * _LONGEST_CLIP
+    return int(np.median(lengths))
+
+
+def _any_action(space: ActionSpace, worlds: int, random: np.random.Generator) -> np.ndarray:
+    if space.kind == "continuous":
+        return random.uniform(-1.0, 1.0, (worlds, *space.shape)).astype(np.float32)
+    return random.integers(0, space.choices or space.size, (worlds, *space.shape))

@@ -1,0 +1,201 @@
+"""The parts that turn questions into a reward, each in a process of its own: store, reward service, gateway, raters."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, replace
+from typing import Any
+
+from backflip.config import TrainConfig
+from backflip.labeling_page import broker_config, let_in, page_answers, page_config
+from backflip.labels import bring_labels
+from backflip.run_folder import RunFolder
+from backflip.supervisor import Part, Supervisor
+from backflip.system import Facts, Store, label_parts, open_store, reward_config
+from contracts.clip import Scene
+from contracts.files import write_whole
+from contracts.spaces import Spaces
+from contracts.status import Status
+from labeling_gateway.client import GatewayClient
+from labeling_gateway.config import GatewayConfig, TeacherConfig
+from labeling_gateway.embedded import free_port
+from labeling_gateway.store import StoreError
+from labeling_gateway.vendors.config import read_vendors
+from labeling_gateway.vendors.overview import Overview
+from labeling_gateway.web.config import WebConfig
+from reward_service.client import RewardClient, RewardServiceUnavailable
+from reward_service.config import RewardServiceConfig
+
+log = logging.getLogger("backflip.launcher")
+
+_FACTS_SECONDS = 0.5
+
+
+class Services:
+    """All that a job needs beside what simulates and learns, supervised; whoever learns stands on the other side.
+
+    A job that learns from no answers has none of it. The parts are started one after the other and come up
+    side by side; `wait_up` says when they are there.
+
+    Raises:
+        UserError: a part could not be started; those that were are stopped again.
+    """
+
+    def __init__(self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene) -> None:
+        self.reward_address: str | None = None
+        self.store_url: str | None = None
+        self.reward: RewardClient | None = None
+        self.gateway: GatewayClient | None = None  # to the run's questions and labels, where it has any
+        self.page: WebConfig | None = None
+        self.facts = Facts()  # the newest that was heard
+        self._config = config
+        self._supervisor = Supervisor()
+        self._store: Store | None = None
+        self._vendors: Overview | None = None
+        self._fitted = 0  # answers, as the reward service last said
+        self._stopping = threading.Event()
+        self._listening: threading.Thread | None = None
+        try:
+            if config.needs_labels:
+                self._start_all(config, folder, spaces, scene)
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_up(self) -> list[str]:
+        """Until every part answers; the lines that whoever started the run should read. Raises UserError."""
+        self._supervisor.wait_up()
+        notices: list[str] = []
+        if self.page is not None and self.gateway is not None:
+            notices = let_in(self.page, self.gateway, self._config.labels)
+        self._hear(self.facts)  # a resume begins with what it had
+        return notices
+
+    def listen(self, others: Callable[[], dict[str, Status]] = dict) -> None:
+        """Keeps `facts` up to date from now on, beside the training, which never waits for them.
+
+        Args:
+            others: what further parts do, which are not of these.
+        """
+        self._listening = threading.Thread(target=self._listen, args=(others,), name="facts", daemon=True)
+        self._listening.start()
+
+    def stop_listening(self) -> None:
+        self._stopping.set()
+        if self._listening is not None:
+            self._listening.join()
+
+    def process_ids(self) -> dict[str, int]:
+        """Process of every part, by name."""
+        found = self._supervisor.process_ids()
+        if self._store is not None and self._store.embedded is not None:
+            found["label store"] = self._store.embedded.pid
+        return found
+
+    def stop(self) -> None:
+        """Ends every part; what is learnt and answered is on disk, and `facts` is what was true at the end."""
+        with ExitStack() as last_first:  # whatever goes wrong on the way, the others are stopped too
+            if self._store is not None:
+                last_first.callback(self._store.stop)
+            last_first.callback(self._count_used)
+            last_first.callback(self._supervisor.stop)
+            last_first.callback(lambda: self._hear(self.facts))
+            last_first.callback(self.stop_listening)
+
+    def _start_all(self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene) -> None:
+        self._store = open_store(folder)
+        if self._store.embedded is not None:
+            self._supervisor.adopt("label store", self._store.embedded.alive, self._store.embedded.restart)
+        self.store_url = self._store.url
+        self.gateway = GatewayClient(self._store.url, folder.run)
+        self.gateway.put_scene(scene)
+        self.facts.labels_imported = bring_labels(config, folder, spaces, self.gateway)
+        address = self.reward_address = f"127.0.0.1:{free_port()}"
+        client = self.reward = RewardClient(address)
+        secret = {"BACKFLIP_STORE_URL": self._store.url, "OMP_NUM_THREADS": "1"}
+        reward = RewardServiceConfig(
+            run=folder.run,
+            address=address,
+            directory=str(folder.reward_model),
+            seed=config.seed,
+            observation=spaces.observation,
+            action_size=spaces.action.size,
+            reward=reward_config(config),
+        )
+        gateway = GatewayConfig(run=folder.run, reward_address=address, seed=config.seed, labels=config.labels)
+        teacher = TeacherConfig(run=folder.run, seed=config.seed, labels=config.labels)
+        self._start(folder, "reward service", "reward_service", reward, secret, lambda: _answers(client))
+        self._start(folder, "labeling gateway", "labeling_gateway", gateway, secret)
+        if config.labels.source == "scripted":
+            self._start(folder, "teacher", "labeling_gateway.teacher", teacher, secret)
+        if config.labels.has_page:
+            page = self.page = page_config(config, folder, scene.question, address, training=True)
+            self._start(folder, "labeling page", "labeling_gateway.web", page, secret, lambda: page_answers(page))
+            if page.vendors:
+                self._vendors = Overview(read_vendors(page.vendors), self._store.url, folder.run)
+                broker = broker_config(config, page)
+                self._start(folder, "vendors' broker", "labeling_gateway.vendors", broker, secret)
+
+    def _start(
+        self, folder: RunFolder, name: str, module: str, config: Any, secret: dict[str, str], is_up: Any = None
+    ) -> None:
+        file = folder.logs / f"{name.replace(' ', '_')}.json"
+        write_whole(file, json.dumps(asdict(config), indent=2) + "\n")
+        self._supervisor.start(Part(name, module, file, file.with_suffix(".log"), secret, is_up))
+
+    def _listen(self, others: Callable[[], dict[str, Status]]) -> None:
+        while not self._stopping.wait(_FACTS_SECONDS):
+            try:
+                facts = replace(self.facts, parts=others())
+                self._hear(facts)
+                for name, last_words in self._supervisor.down().items():
+                    said = f"; it said: {last_words}" if last_words else ""
+                    facts.parts[name] = Status(f"down, restarting{said}", held_up=True)
+                self.facts = facts
+            except Exception:  # whoever watches keeps what was heard last; the next look may go well
+                log.exception("the parts cannot be asked what they do")
+
+    def _count_used(self) -> None:
+        """Once nobody answers any more: this is what the run has used."""
+        if self.gateway is not None:
+            with suppress(StoreError):
+                self.facts.labels_used = self.gateway.counts().used
+
+    def _hear(self, facts: Facts) -> None:
+        gateway, reward = self.gateway, self.reward
+        if gateway is None or reward is None:
+            return
+        trouble: dict[str, Status] = {}
+        try:
+            report = reward.report()
+            facts.reward_version = report["version"]
+            facts.held_out_accuracy = report["held_out_accuracy"]
+            self._fitted = report["answers"]
+        except RewardServiceUnavailable as error:
+            trouble["reward service"] = Status(str(error), held_up=True)
+        try:
+            counts = gateway.counts()
+            facts.labels_used = counts.used
+            budget = gateway.control().budget
+            facts.labels_budget = self._config.labels.questions if budget is None else budget
+            facts.labels_imported = counts.imported
+            facts.alarms = gateway.alarms()
+            paused = gateway.paused_raters()
+            facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, paused, facts.alarms)
+            if self._vendors is not None:
+                facts.parts |= self._vendors.statuses()
+        except StoreError as error:
+            trouble["label store"] = Status(str(error), held_up=True)
+        facts.parts |= trouble
+
+
+def _answers(client: RewardClient) -> bool:
+    try:
+        client.wait_ready(0.2)
+    except RewardServiceUnavailable:
+        return False
+    return True

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import ctypes.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from actors.simulators import envpool_probe
+from actors.simulators.envpool_probe import require_usable
+
+
+def test_a_task_that_starts_is_usable() -> None:
+    require_usable("Highway-v0")
+
+
+@pytest.mark.skipif(ctypes.util.find_library("Qt5Gui") is not None, reason="Qt is installed here: nothing is missing")
+def test_a_missing_system_library_is_named_with_what_installs_it() -> None:
+    with pytest.raises(ValueError, match=r"BigfishEasy-v0 lacks libQt5\w+\.so\.5: .*apt install") as caught:
+        require_usable("BigfishEasy-v0")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_start_that_ends_its_process_does_not_end_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadly = tmp_path / "python"
+    deadly.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    deadly.chmod(0o755)
+    envpool_probe._trouble.cache_clear()
+    monkeypatch.setattr(sys, "executable", str(deadly))
+    with pytest.raises(ValueError, match=r"Snake-v1 cannot be used here: .* with SIGSEGV"):
+        require_usable("Snake-v1")
+    envpool_probe._trouble.cache_clear()
