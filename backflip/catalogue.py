@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from actors.simulators.registry import ENGINES
+from actors.simulators.spaces import Part
 from backflip.environments import look_at
 from backflip.errors import UserError
 from backflip.presets import PRESETS
@@ -70,15 +72,12 @@ def _show_environment(console: Console, env: str, engine: str | None) -> None:
     from actors.simulators.gymnasium_engine import GymnasiumSimulator
 
     job, simulator = look_at(env, engine)
-    assert isinstance(simulator, EnvPoolSimulator | GymnasiumSimulator)
-    table = Table(title=f"{env} on {job.config.engine}: what is observed", title_justify="left")
-    for column in ("numbers", "name", "what they are"):
-        table.add_column(column)
-    first = 0
-    for part in simulator.parts:
-        table.add_row(f"{first}–{first + part.size - 1}" if part.size > 1 else f"{first}", part.name, part.meaning)
-        first += part.size
-    console.print(table)
+    observed = simulator.spaces.observation
+    if observed.is_frames:
+        console.print(f"{env} on {job.config.engine} shows its last {observed.stack} frames: {observed.shape} bytes.")
+    else:
+        assert isinstance(simulator, EnvPoolSimulator | GymnasiumSimulator)
+        _show_parts(console, simulator.parts, f"{env} on {job.config.engine}: what is observed")
     action, labels = simulator.spaces.action, job.config.labels
     console.print(f"It acts by {_acts_by(action)}, and an episode has {simulator.episode_steps:,} steps at most.")
     console.print(f"Clips are {_CLIPS[simulator.scene.track]}, {labels.clip_steps} steps long.")
@@ -86,7 +85,18 @@ def _show_environment(console: Console, env: str, engine: str | None) -> None:
     simulator.close()
 
 
-_CLIPS = {"mujoco": "MuJoCo states", "observation": "observations"}
+def _show_parts(console: Console, parts: Sequence[Part], title: str) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in ("numbers", "name", "what they are"):
+        table.add_column(column)
+    first = 0
+    for part in parts:
+        table.add_row(f"{first}–{first + part.size - 1}" if part.size > 1 else f"{first}", part.name, part.meaning)
+        first += part.size
+    console.print(table)
+
+
+_CLIPS = {"mujoco": "MuJoCo states", "observation": "observations", "frames": "films of the screen"}
 
 
 def _acts_by(action: ActionSpace) -> str:

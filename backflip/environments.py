@@ -13,6 +13,7 @@ from actors.config import ActorsConfig
 from actors.simulators.protocol import SimulationFault, Simulator
 from backflip.config import TrainConfig
 from backflip.errors import UserError
+from backflip.presets import PRESETS
 from backflip.system import probe_task
 from contracts.spaces import ActionSpace
 from labeling_gateway.config import LabelsConfig
@@ -51,8 +52,12 @@ def job_for(env: str, engine: str | None = None) -> Job:
 def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
     """As `job_for`, and some worlds of it to look at."""
     engine, choice = _engine_of(env, engine)
+    name = re.sub(r"[^\w.-]+", "-", env)
+    if engine == "envpool" and _is_game(env):
+        config = replace(PRESETS["pong"].config, preset=name, task=env)
+        return Job(config, f"{choice}, with the settings of the preset pong"), probe_task(config)
     config = TrainConfig(
-        preset=re.sub(r"[^\w.-]+", "-", env),
+        preset=name,
         engine=engine,  # pyright: ignore[reportArgumentType]
         task=env,
         steps=1_000_000,
@@ -66,6 +71,12 @@ def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
     except SimulationFault as error:
         raise UserError(str(error)) from None
     return Job(replace(config, labels=replace(config.labels, clip_steps=clip_steps)), choice), simulator
+
+
+def _is_game(env: str) -> bool:
+    from actors.simulators.atari_engine import is_atari
+
+    return is_atari(env)
 
 
 def _engine_of(env: str, engine: str | None) -> tuple[str, str]:

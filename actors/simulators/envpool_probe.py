@@ -13,13 +13,18 @@ from functools import cache
 
 from actors.simulators.envpool_families import family
 
-_NEEDS_NOTHING = ("classic_control", "toy_text")  # nothing but what EnvPool brings; not worth the second that it takes
+_NEEDS_NOTHING = ("atari", "classic_control", "toy_text")  # nothing but what EnvPool brings; not worth the second that it takes
 _SECONDS = 180.0  # the slowest of them read meshes for twenty
 
 
 def require_usable(task: str) -> None:
-    """Raises ValueError where an EnvPool task does not start here, saying what is missing."""
-    if family(task) not in _NEEDS_NOTHING and (trouble := _trouble(task)):
+    """Raises ValueError where an EnvPool task does not start here, saying what is missing.
+
+    Of what EnvPool does not know the engine says so itself; what stands behind a game's colon is a goal of ours.
+    """
+    task = task.partition(":")[0]
+    group = family(task)
+    if group and group not in _NEEDS_NOTHING and (trouble := _trouble(task)):
         raise ValueError(trouble)
 
 
