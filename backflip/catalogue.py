@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.simulators.registry import ENGINES
+from actors.simulators.spaces import Part
 from backflip.environments import look_at
 from backflip.errors import UserError
 from backflip.presets import PRESETS
@@ -70,23 +71,31 @@ def _show_environment(console: Console, env: str, engine: str | None) -> None:
     from actors.simulators.gymnasium_engine import GymnasiumSimulator
 
     job, simulator = look_at(env, engine)
-    assert isinstance(simulator, EnvPoolSimulator | GymnasiumSimulator)
-    table = Table(title=f"{env} on {job.config.engine}: what is observed", title_justify="left")
-    for column in ("numbers", "name", "what they are"):
-        table.add_column(column)
-    first = 0
-    for part in simulator.parts:
-        table.add_row(f"{first}–{first + part.size - 1}" if part.size > 1 else f"{first}", part.name, part.meaning)
-        first += part.size
-    console.print(table)
-    action, labels = simulator.spaces.action, job.config.labels
+    action, labels, observed = simulator.spaces.action, job.config.labels, simulator.spaces.observation
+    if isinstance(simulator, EnvPoolSimulator | GymnasiumSimulator):
+        console.print(_parts(f"{env} on {job.config.engine}: what is observed", simulator.parts))
+    else:
+        console.print(f"{env} on {job.config.engine} observes {observed.stack} frames of {observed.shape[1:]} pixels.")
     console.print(f"It acts by {_acts_by(action)}, and an episode has {simulator.episode_steps:,} steps at most.")
     console.print(f"Clips are {_CLIPS[simulator.scene.track]}, {labels.clip_steps} steps long.")
+    if simulator.scene.track == "observation" and isinstance(simulator, GymnasiumSimulator):
+        console.print(f"They are not filmed: {simulator.unfilmed}.", highlight=False)
     console.print(f"People are asked: {simulator.scene.question}")
     simulator.close()
 
 
-_CLIPS = {"mujoco": "MuJoCo states", "observation": "observations"}
+def _parts(title: str, parts: list[Part]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in ("numbers", "name", "what they are"):
+        table.add_column(column)
+    first = 0
+    for part in parts:
+        table.add_row(f"{first}–{first + part.size - 1}" if part.size > 1 else f"{first}", part.name, part.meaning)
+        first += part.size
+    return table
+
+
+_CLIPS = {"mujoco": "MuJoCo states", "frames": "films of what it draws", "observation": "observations"}
 
 
 def _acts_by(action: ActionSpace) -> str:

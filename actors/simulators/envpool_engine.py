@@ -8,6 +8,7 @@ from typing import Any
 import envpool
 import numpy as np
 
+from actors.simulators.envpool_families import family
 from actors.simulators.envpool_tasks import about
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, FaultWatch, Transition, UnknownTask
 from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
@@ -17,8 +18,18 @@ from contracts.spaces import ObservationSpace, Spaces
 _NO_LIMIT = 2**31 - 1  # what EnvPool says of a task that knows none
 
 
+_FILMED = {
+    "box2d": {"render_width": 300, "render_height": 200},  # a quarter of what it would draw, and of the time for it
+    "highway": {},
+    "jumanji": {},
+    "minigrid": {},
+    "pgx": {},
+}
+"""Families that EnvPool draws by itself, and how large. Classic control it would draw too, but we do."""
+
+
 class EnvPoolSimulator:
-    """N worlds of an EnvPool id, in step; see `actors.simulators.protocol.Simulator`.
+    """N worlds of an EnvPool id, in step; see `actors.simulators.protocol.Simulator` and `Draws`.
 
     EnvPool starts the next episode one step late: the step after an end ignores its action and
     only returns the new episode's first observation, so that transition is not valid here.
@@ -28,8 +39,8 @@ class EnvPoolSimulator:
     In board games one policy plays every side: it observes as the player to move does, and the score
     is what the one who moved was paid.
 
-    Clips are observations. EnvPool's own drawing is never called: for its MuJoCo families it
-    aborts the process.
+    Clips are filmed where EnvPool draws a family without OpenGL, else they are observations. Its
+    drawing of MuJoCo families is never called: it aborts the process.
 
     Raises:
         UnknownTask: EnvPool has no such id.
@@ -40,6 +51,8 @@ class EnvPoolSimulator:
         known = envpool.list_all_envs()
         if task not in known:
             raise UnknownTask("envpool", task, known)
+        size = _FILMED.get(family(task))
+        drawing = {} if size is None else {"render_mode": "rgb_array"} | size
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # gymnasium's remarks on the precision of EnvPool's bounds
             # EnvPool ignores the seed of a later reset.
@@ -49,6 +62,7 @@ class EnvPoolSimulator:
                 num_envs=worlds,
                 num_threads=min(threads, worlds),
                 seed=scattered(seed),
+                **drawing,
             )
             space, actions = self._pool.observation_space, self._pool.action_space
         try:
@@ -60,14 +74,19 @@ class EnvPoolSimulator:
         self._about = about(task)
         self._faults = FaultWatch(task)
         self.worlds = worlds
-        self.state_size = self.spaces.observation.size
+        self.state_size = 0 if drawing else self.spaces.observation.size
         self.control_timestep = self._about.timestep
         limit = int(self._pool.spec.config.max_episode_steps)
         self.episode_steps = limit if limit < _NO_LIMIT else USUAL_EPISODE_STEPS
         self.odometer_name = self._about.odometer_name
-        self.scene = Scene(task=task, track="observation", timestep=self._about.timestep, question=self._about.question)
+        self.scene = Scene(
+            task=task,
+            track="frames" if drawing else "observation",
+            timestep=self._about.timestep,
+            question=self._about.question,
+        )
         self._restarting = np.zeros(worlds, bool)  # whose next step EnvPool spends on a reset
-        self._observation = np.zeros((worlds, self.state_size), np.float32)
+        self._observation = np.zeros((worlds, self.spaces.observation.size), np.float32)
         self._moving = np.zeros(worlds, np.int64)  # which of its players is to move, where there are several
         players = int(self._pool.spec.config.max_num_players)
         if players > 1 and "current_player" not in self._pool.reset()[1]:
@@ -109,7 +128,10 @@ class EnvPoolSimulator:
         )
 
     def state(self) -> np.ndarray:
-        return self._observation.copy()
+        return self._observation[:, : self.state_size].copy()
+
+    def pictures(self, worlds: np.ndarray) -> np.ndarray:
+        return self._pool.render(worlds.astype(np.int32))
 
     def measure(self, state: np.ndarray) -> dict[str, float]:
         """Nothing beyond an episode's length and score, which evaluation counts for every task."""

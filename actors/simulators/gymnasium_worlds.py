@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -23,7 +24,10 @@ from actors.simulators.spaces import Flattening
 
 log = logging.getLogger("backflip.actors")
 
-Maker = Callable[[], gymnasium.Env]
+Maker = Callable[..., gymnasium.Env]
+"""Makes an environment, with the arguments of its constructor by name."""
+
+_LARGEST_PICTURE = 360  # pixels a side; larger ones are shrunk, since a film takes time to encode
 
 
 def find(task: str) -> Maker:
@@ -46,7 +50,40 @@ def find(task: str) -> Maker:
         raise UnknownTask("gymnasium", task, difflib.get_close_matches(task, [*known, *gymnasium.registry], n=3))
     options = _without_early_ends(name)
     # The time limit is ours to keep, see `World`.
-    return lambda: gymnasium.make(name, max_episode_steps=-1, disable_env_checker=True, **options)
+    return partial(gymnasium.make, name, max_episode_steps=-1, disable_env_checker=True, **options)
+
+
+def filming(task: str, env: gymnasium.Env, maker: Maker) -> Maker:
+    """What makes environments like ``env`` whose `render` gives pictures.
+
+    Raises:
+        ValueError: it draws none, or not here; the message says why.
+    """
+    if "rgb_array" not in env.metadata.get("render_modes", ()):
+        raise ValueError("it has no render mode rgb_array")
+    filmed = maker if env.render_mode == "rgb_array" else partial(maker, render_mode="rgb_array")
+    drawing, _ = make(task, filmed)
+    try:
+        drawing.reset(seed=0)
+        picture_of(drawing)
+    except Exception as error:
+        raise ValueError(f"its render raises {one_line(error)}") from None
+    finally:
+        drawing.close()
+    return filmed
+
+
+def picture_of(env: gymnasium.Env) -> np.ndarray:
+    """What its `render` draws, shrunk by a whole number, uint8 [H, W, 3]. Raises ValueError where that is none."""
+    picture: Any = np.asarray(env.render())
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f"an array {picture.dtype} {picture.shape}, not a picture uint8 [H, W, 3]")
+    times = -(-max(picture.shape[:2]) // _LARGEST_PICTURE)
+    if times == 1:
+        return picture
+    height, width = (side // times for side in picture.shape[:2])
+    blocks = picture[: height * times, : width * times].reshape(height, times, width, times, 3)
+    return blocks.mean((1, 3)).round().astype(np.uint8)
 
 
 def make(task: str, maker: Maker) -> tuple[gymnasium.Env, int]:
@@ -108,6 +145,13 @@ class World(gymnasium.Wrapper):
         self._elapsed += 1
         truncated = bool(truncated) or self._elapsed >= self._episode_steps
         return observation, reward if np.isfinite(reward) else 0.0, bool(terminated), truncated, {}
+
+    def picture(self) -> np.ndarray:
+        """See `picture_of`. Raises SimulationFault: a clip without its picture would mislead whoever judges it."""
+        try:
+            return picture_of(self.env)
+        except Exception as error:
+            raise SimulationFault(f"{self._name}: its render raises {one_line(error)}") from None
 
     def _sound(self, observation: Any) -> np.ndarray:
         flat = self._flatten(observation)

@@ -115,6 +115,9 @@ def test_every_action_of_a_policy_is_one_of_the_environments(space: spaces.Space
     native = controls(actions)
     for action in native:
         assert action in space, action
+    back = controls.back(native)
+    assert back.dtype == actions.dtype
+    np.testing.assert_allclose(back, np.clip(actions, -1, 1) if expected.kind == "continuous" else actions, atol=1e-6)
     if expected.kind != "continuous":
         assert len(np.unique(native.reshape(2000, -1), axis=0)) == np.prod(expected.choices or (expected.size,))
 

@@ -29,6 +29,7 @@ TINY = ("--actors.worlds", "8", "--actors.slab-steps", "64", "--steps", "6000", 
         ("Hopper-v5", None, "gymnasium", "--engine envpool is faster"),
         ("TicTacToe-v1", None, "envpool", "TicTacToe-v1 runs on envpool"),
         ("Reacher-v5", None, "gymnasium", "can be drawn"),
+        ("Enduro-v5:keep-even", None, "envpool", "runs on envpool"),
     ],
 )
 def test_the_engine_is_chosen_and_said(env: str, engine: str | None, taken: str, said: str) -> None:
@@ -56,7 +57,7 @@ def test_clips_are_as_long_as_episodes_allow() -> None:
         ("CartPole-v1", "mujoco", "run on envpool or gymnasium, not on 'mujoco'"),
         ("orbit:Orbit", "envpool", "only engine gymnasium knows"),
         ("no_such_module:Thing", None, "there is no module no_such_module"),
-        ("Pong-v5", None, "observes frames"),
+        ("CarRacing-v3", "envpool", "observes frames"),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_one_line(
@@ -106,6 +107,7 @@ def test_the_documents_own_environment_trains(workshop: Path) -> None:
         assert {client.scene(record.query.scene).question for record in replay(client)} == {question}
     finally:
         store.stop()
+    assert (folder.path / "backflip.mp4").exists(), "its render was filmed"
     again = backflip("evaluate", folder.path, "--episodes", "2", "--json")
     assert json.loads(again.stdout)["metrics"]["steps_per_episode"] == 1000
 
