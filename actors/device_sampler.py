@@ -89,7 +89,7 @@ class DeviceSampler:
 
     def count_episodes(self, rollout: Rollout, track: Track) -> None:
         """Once the slab is scored and on the host: note the episodes that ended in it."""
-        self._episodes.count(rollout, track.score, track.odometer)
+        rollout.episodes += self._episodes.slab(rollout, track.score, track.odometer)
 
     def close(self) -> None:
         self.simulator.close()

@@ -8,7 +8,7 @@ from contracts.rollout import Episode, Rollout
 
 
 class EpisodeCounter:
-    """Lengths and returns of the episode that each of N worlds is in, across the slabs of an actor."""
+    """Lengths and returns of the episode that each of N worlds is in."""
 
     def __init__(self, worlds: int) -> None:
         self._length = np.zeros(worlds, np.int64)
@@ -43,18 +43,16 @@ class EpisodeCounter:
         self.forget(ended)
         return episodes
 
+    def slab(self, rollout: Rollout, score: np.ndarray, odometer: np.ndarray) -> list[Episode]:
+        """Takes in the steps of a slab that is scored; ``score`` and ``odometer`` are [T, N]."""
+        ended = rollout.terminated | rollout.truncated
+        return [
+            episode
+            for row in zip(rollout.valid, ended, score, rollout.reward, odometer, strict=True)
+            for episode in self.step(*row)
+        ]
+
     def forget(self, worlds: np.ndarray) -> None:
         """These begin anew, and what they had done so far is no episode: bool [N]."""
         for sums in (self._length, self._true_return, self._predicted_return):
             sums[worlds] = 0
-
-    def count(self, rollout: Rollout, score: np.ndarray, odometer: np.ndarray) -> None:
-        """Note the episodes that ended in a slab, which is scored.
-
-        Args:
-            score: float32 [T, N], the task's own.
-            odometer: float32 [T, N]
-        """
-        ends = rollout.terminated | rollout.truncated
-        for t, valid in enumerate(rollout.valid):
-            rollout.episodes += self.step(valid, ends[t], score[t], rollout.reward[t], odometer[t])

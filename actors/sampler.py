@@ -100,8 +100,8 @@ class Sampler:
         return rollout, track
 
     def count_episodes(self, rollout: Rollout, track: Track) -> None:
-        """Once the slab is scored: note the episodes that ended in it."""
-        self._episodes.count(rollout, track.score, track.odometer)
+        """Once the slab is scored: note the episodes that ended in it, with what the model thought of them."""
+        rollout.episodes += self._episodes.slab(rollout, track.score, track.odometer)
 
     def close(self) -> None:
         self._stepping.shutdown()

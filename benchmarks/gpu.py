@@ -85,7 +85,7 @@ def _wait(device: str) -> None:
 
 def _machine(device: str) -> str:
     if device == "cpu":
-        return f"CPU, {platform.processor() or platform.machine()}, without a captured graph"
+        return f"CPU, {platform.processor() or platform.machine()}, which shows that it works, not what a GPU does"
     driver = subprocess.run(
         ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
         capture_output=True,

@@ -77,7 +77,8 @@ def main(args: Args) -> None:
             with torch.no_grad():
                 policy = Categorical(logits=actor(now))
                 chosen = policy.sample()
-            observation[t], action[t], log_prob[t], value[t] = now, chosen, policy.log_prob(chosen), critic(now)[:, 0]
+                log_prob[t], value[t] = policy.log_prob(chosen), critic(now)[:, 0]
+            observation[t], action[t] = now, chosen
             valid[t] = torch.from_numpy(~over)
             after, rewards, terminated, truncated, infos = envs.step(chosen.numpy())
             over = terminated | truncated

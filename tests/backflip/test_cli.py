@@ -67,7 +67,7 @@ MISTAKES = {
     "bench --rounds 0": "--rounds must be at least 1, not 0",
     "serve-reward": "--run",
     "serve-reward --run /nowhere": "/nowhere is not a run: it has no config.json",
-    "list --engine mujuco": "there is no engine 'mujuco'; choose one of mujoco, warp, envpool",
+    "list --engine mujuco": "there is no engine 'mujuco'; choose one of mujoco, warp, envpool, gymnasium",
 }
 
 
