@@ -13,7 +13,7 @@ from actors.config import ActorsConfig
 from actors.simulators.protocol import SimulationFault, Simulator
 from backflip.config import TrainConfig
 from backflip.errors import UserError
-from backflip.presets import atari_config
+from backflip.presets import frames_config
 from backflip.system import probe_task
 from contracts.spaces import ActionSpace
 from labeling_gateway.config import LabelsConfig
@@ -54,12 +54,8 @@ def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
     from actors.simulators.envpool_families import family  # EnvPool takes a second to import
 
     engine, choice = _engine_of(env, engine)
-    name = re.sub(r"[^\w.-]+", "-", env)
-    if engine == "envpool" and family(env.partition(":")[0]) == "atari":
-        config = atari_config(name, env)
-        return Job(config, choice), probe_task(config)
     config = TrainConfig(
-        preset=name,
+        preset=re.sub(r"[^\w.-]+", "-", env),
         engine=engine,  # pyright: ignore[reportArgumentType]
         task=env,
         steps=1_000_000,
@@ -68,15 +64,20 @@ def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
         labels=LabelsConfig(budget=_BUDGET, clip_steps=2),
     )
     simulator = probe_task(config, worlds=_LOOKING_WORLDS)
+    if simulator.spaces.observation.is_frames:
+        config = replace(frames_config(config.preset, env), engine=config.engine)
+        if family(env.partition(":")[0]) == "atari":
+            return Job(config, choice), simulator
     try:
         length = _usual_length(simulator)
     except SimulationFault as error:
         raise UserError(str(error)) from None
     if length < 2:
         choice += "; at random its episodes end after a step, and give no clip to ask about"
-    clip_steps = max(2, min(_LONGEST_CLIP, length // 2))
-    config = replace(config, labels=replace(config.labels, clip_steps=clip_steps))
-    if simulator.scene.track == "frames":  # pictures take time to draw and to encode, whether looked at or not
+    longest = config.labels.clip_steps if simulator.spaces.observation.is_frames else _LONGEST_CLIP
+    config = replace(config, labels=replace(config.labels, clip_steps=max(2, min(longest, length // 2))))
+    if simulator.scene.track == "frames" and not simulator.spaces.observation.is_frames:
+        # Pictures take time to draw and to encode, whether looked at or not.
         config = replace(config, actors=replace(config.actors, worlds=32, candidates=4))
     return Job(config, choice), simulator
 

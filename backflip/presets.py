@@ -40,8 +40,8 @@ _ATARI_REWARD = RewardConfig(
 )
 
 
-def atari_config(name: str, task: str) -> TrainConfig:
-    """What every Atari game is trained by: the budget and the clips of Christiano et al. (2017)."""
+def frames_config(name: str, task: str) -> TrainConfig:
+    """What is learnt from frames is trained by: the budget and the clips of Christiano et al. (2017) for Atari."""
     return TrainConfig(
         preset=name,
         engine="envpool",
@@ -55,7 +55,7 @@ def atari_config(name: str, task: str) -> TrainConfig:
 
 
 def _atari(name: str, task: str, summary: str) -> Preset:
-    return Preset(summary, atari_config(name, task))
+    return Preset(summary, frames_config(name, task))
 
 
 PRESETS: dict[str, Preset] = {

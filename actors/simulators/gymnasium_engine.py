@@ -9,13 +9,14 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actors.simulators.envpool_tasks import About, about
+from actors.simulators.frames import as_pictures, observing
 from actors.simulators.gymnasium_physics import camera_on, edited_by, physics_of, require_physics
 from actors.simulators.gymnasium_worlds import Maker, World, filming, find, make
 from actors.simulators.protocol import FaultWatch, Transition
 from actors.simulators.saved_model import SavedModel, save
-from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
+from actors.simulators.spaces import Controls, UnsupportedSpace
 from contracts.clip import Scene
-from contracts.spaces import ObservationSpace, Spaces
+from contracts.spaces import Spaces
 
 
 class GymnasiumSimulator:
@@ -26,8 +27,8 @@ class GymnasiumSimulator:
     is reset within the same step (`AutoresetMode.SAME_STEP`), so no row shows a step across an end.
 
     Clips are MuJoCo states where the environment has a ``model`` and ``data``; else films of what its
-    `render` draws; else observations, and ``unfilmed`` says why. The environment's reward becomes
-    the score and nothing else.
+    `render` draws, or of the frames that it observes; else observations, and ``unfilmed`` says why.
+    The environment's reward becomes the score and nothing else.
 
     Args:
         stagger: start worlds at random elapsed times, as the MuJoCo engine does.
@@ -41,21 +42,21 @@ class GymnasiumSimulator:
         maker = find(task)
         first, self.episode_steps = make(task, maker)
         try:
-            flatten, self._controls = Flattening(first.observation_space), Controls(first.action_space)
+            observe, self._controls = observing(first.observation_space), Controls(first.action_space)
         except UnsupportedSpace as error:
             raise ValueError(f"gymnasium environment {task} {error}") from None
         maker, self.unfilmed = _filmed(task, first, maker)
         if not self.unfilmed:
             first, _ = make(task, maker)
-        self.parts = flatten.parts
-        self.spaces = Spaces(ObservationSpace((flatten.size,)), self._controls.action)
+        self.parts = observe.parts
+        self.spaces = Spaces(observe.space, self._controls.action)
         self.worlds = worlds
         seeds, starts = np.random.SeedSequence(seed).spawn(2)
         self._seeds: list[int | None] | None = [int(number) for number in seeds.generate_state(worlds)]
         elapsed = np.random.default_rng(starts).integers(0, self.episode_steps, worlds) if stagger else [0] * worlds
         made = [first] + [make(task, maker)[0] for _ in range(worlds - 1)]
         fenced = [
-            World(env, f"{task}: world {number}", flatten, self.episode_steps, int(elapsed[number]))
+            World(env, f"{task}: world {number}", observe, self.episode_steps, int(elapsed[number]))
             for number, env in enumerate(made)
         ]
         self._worlds = fenced
@@ -65,10 +66,11 @@ class GymnasiumSimulator:
         self._faults = FaultWatch(task)
         self._about = _about(task, first)
         self.odometer_name = self._about.odometer_name
-        look = World(first, f"{task}: world 0", flatten, self.episode_steps)
-        self.scene, self._saved = _scene(task, self._about, look, filmed=not self.unfilmed)
+        look = World(first, f"{task}: world 0", observe, self.episode_steps)
+        filmed = observe.space.is_frames or not self.unfilmed
+        self.scene, self._saved = _scene(task, self._about, look, filmed=filmed)
         self.control_timestep = self.scene.timestep
-        self._observation = np.zeros((worlds, flatten.size), np.float32)
+        self._observation = np.zeros((worlds, *observe.space.shape), observe.space.dtype)
         self._length = np.zeros(worlds, np.int64)  # of the episode that each world is in
         self.state_size = self.state().shape[1]
 
@@ -102,12 +104,19 @@ class GymnasiumSimulator:
         )
 
     def state(self) -> np.ndarray:
-        if self._saved is None:
-            return self._observation.copy() if self.unfilmed else np.empty((self.worlds, 0), np.float32)
-        # Asked for anew at every step: some environments make new data at a reset.
-        return np.stack([self._saved.state(*require_physics(world)) for world in self._worlds])
+        match self.scene.track:
+            case "mujoco":
+                assert self._saved is not None
+                # Asked for anew at every step: some environments make new data at a reset.
+                return np.stack([self._saved.state(*require_physics(world)) for world in self._worlds])
+            case "frames":
+                return np.empty((self.worlds, 0), np.float32)
+            case "observation":
+                return self._observation.copy()
 
     def pictures(self, worlds: np.ndarray) -> np.ndarray:
+        if self.unfilmed:  # but it observes frames
+            return as_pictures(self._observation[worlds])
         return np.stack([self._worlds[number].picture() for number in worlds])
 
     def measure(self, state: np.ndarray) -> dict[str, float]:

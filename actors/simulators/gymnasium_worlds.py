@@ -19,6 +19,7 @@ import numpy as np
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.wrappers import TimeLimit
 
+from actors.simulators.frames import Frames, shrunk
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, SimulationFault, UnknownTask
 from actors.simulators.spaces import Flattening
 
@@ -79,11 +80,7 @@ def picture_of(env: gymnasium.Env) -> np.ndarray:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise ValueError(f"an array {picture.dtype} {picture.shape}, not a picture uint8 [H, W, 3]")
     times = -(-max(picture.shape[:2]) // _LARGEST_PICTURE)
-    if times == 1:
-        return picture
-    height, width = (side // times for side in picture.shape[:2])
-    blocks = picture[: height * times, : width * times].reshape(height, times, width, times, 3)
-    return blocks.mean((1, 3)).round().astype(np.uint8)
+    return np.moveaxis(shrunk(np.moveaxis(picture, -1, 0), times), 0, -1)
 
 
 def make(task: str, maker: Maker) -> tuple[gymnasium.Env, int]:
@@ -101,7 +98,7 @@ def make(task: str, maker: Maker) -> tuple[gymnasium.Env, int]:
 
 
 class World(gymnasium.Wrapper):
-    """Flat observations, a time limit, and no exception from a step.
+    """Observations as policy and reward model see them, a time limit, and no exception from a step.
 
     A step that raises, or whose observation is not finite or not of the promised shape, ends its
     episode; ``fault`` says then what was wrong, and is empty otherwise.
@@ -111,17 +108,19 @@ class World(gymnasium.Wrapper):
     """
 
     def __init__(
-        self, env: gymnasium.Env, name: str, flatten: Flattening, episode_steps: int, elapsed: int = 0
+        self, env: gymnasium.Env, name: str, observe: Flattening | Frames, episode_steps: int, elapsed: int = 0
     ) -> None:
         super().__init__(env)
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (flatten.size,), np.float32)
+        shape, dtype = observe.space.shape, observe.space.dtype
+        low, high = (0, 255) if observe.space.is_frames else (-np.inf, np.inf)
+        self.observation_space = gymnasium.spaces.Box(low, high, shape, dtype)
         self.fault = ""
         self._name = name
-        self._flatten = flatten
+        self._observe = observe
         self._episode_steps = episode_steps
         self._elapsed = 0
         self._first_elapsed = elapsed
-        self._last = np.zeros(flatten.size, np.float32)
+        self._last = np.zeros(shape, dtype)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Raises SimulationFault where the environment cannot be reset: there is nothing to go on with."""
@@ -154,10 +153,10 @@ class World(gymnasium.Wrapper):
             raise SimulationFault(f"{self._name}: its render raises {one_line(error)}") from None
 
     def _sound(self, observation: Any) -> np.ndarray:
-        flat = self._flatten(observation)
-        if not np.isfinite(flat).all():
+        seen = self._observe(observation)
+        if not np.isfinite(seen).all():
             raise ValueError("its observation is not finite")
-        return flat
+        return seen
 
 
 def one_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from contracts.spaces import ActionSpace
+from contracts.spaces import ActionSpace, ObservationSpace
 
 _LARGEST_ONE_HOT = 512  # choices; beyond, a number stands for itself
 _LARGEST_CONTROL = 1e6  # what reaches further has no bounds that anybody meant
@@ -56,6 +56,7 @@ class Flattening:
         self.size = sum(leaf.size for leaf in self._leaves)
         if not self.size:
             raise UnsupportedSpace(f"observes {brief(space)}, in which there is no number")
+        self.space = ObservationSpace((self.size,))
         self.parts = [Part(leaf.name, leaf.size, leaf.meaning) for leaf in self._leaves]
 
     def __call__(self, observation: Any, lead: tuple[int, ...] = ()) -> np.ndarray:
@@ -126,6 +127,11 @@ class Controls:
         self._middle = first
 
 
+def is_picture(space: spaces.Box) -> bool:
+    """Bytes with two sides that a convolution can be laid over; smaller arrays of bytes are numbers."""
+    return space.dtype == np.uint8 and sum(side >= _SMALLEST_FRAME for side in space.shape) == 2
+
+
 def brief(space: spaces.Space[Any]) -> str:
     """A space in a few words, for messages."""
     if isinstance(space, spaces.Dict):
@@ -151,8 +157,9 @@ def _leaves(space: spaces.Space[Any], path: tuple[str | int, ...]) -> list[_Leaf
         return [_Leaf(path, space.shape, int(np.prod(space.shape)), "bits", _as_it_is)]
     if not isinstance(space, spaces.Box):
         raise UnsupportedSpace(f"observes {brief(space)}{where}; only vectors, and dicts and tuples of them, are known")
-    if space.dtype == np.uint8 and sum(side >= _SMALLEST_FRAME for side in space.shape) >= 2:
-        raise UnsupportedSpace(f"observes frames, {brief(space)}{where}; only vectors are supported so far")
+    if is_picture(space):
+        limit = "frames are supported alone, not beside other things" if path else "only vectors are supported here"
+        raise UnsupportedSpace(f"observes frames, {brief(space)}{where}; {limit}")
     meaning = "whole numbers" if np.issubdtype(space.dtype, np.integer) else "numbers"
     bounded = space.low.size and max(-float(space.low.min()), float(space.high.max())) < 1e6
     bounds = f" from {space.low.min():g} to {space.high.max():g}" if bounded else ""

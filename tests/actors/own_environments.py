@@ -54,6 +54,15 @@ class Smeared(Drawn):
         return np.zeros((4, 4)) if self.count == 3 else super().render()
 
 
+class Screen(Counter):
+    """Its observation is a picture as bright as its count."""
+
+    observation_space = spaces.Box(0, 255, (40, 50, 3), np.uint8)
+
+    def observe(self) -> Any:
+        return np.full((40, 50, 3), self.count, np.uint8)
+
+
 class Breaking(Counter):
     """At the fifth step of an episode, one world in a while, something goes wrong."""
 

@@ -158,7 +158,7 @@ def test_an_unknown_id_names_its_neighbours() -> None:
 @pytest.mark.parametrize(
     ("task", "what"),
     [
-        ("Pong-v5", r"observes frames, Box\(4, 84, 84\)"),
+        ("Basic-v1", r"acts by Box\(3,\) without bounds"),
         ("IntersectionMultiAgent-v0", "has 2 players who act at once"),
     ],
 )

@@ -80,7 +80,7 @@ def test_an_observation_that_breaks_its_promise_is_a_value_error(change: dict[st
 @pytest.mark.parametrize(
     ("space", "said"),
     [
-        (spaces.Box(0, 255, (84, 84, 3), np.uint8), r"observes frames, Box\(84, 84, 3\)"),
+        (spaces.Box(0, 255, (84, 84, 3), np.uint8), r"observes frames, Box\(84, 84, 3\); only vectors"),
         (spaces.Dict(eye=spaces.Box(0, 255, (4, 36, 36), np.uint8)), r"Box\(4, 36, 36\) at eye"),
         (spaces.Sequence(spaces.Discrete(2)), "observes Sequence"),
         (spaces.Text(5), "no number"),

@@ -57,7 +57,7 @@ def test_clips_are_as_long_as_episodes_allow() -> None:
         ("CartPole-v1", "mujoco", "run on envpool or gymnasium, not on 'mujoco'"),
         ("orbit:Orbit", "envpool", "only engine gymnasium knows"),
         ("no_such_module:Thing", None, "there is no module no_such_module"),
-        ("CarRacing-v3", "envpool", "observes frames"),
+        ("Basic-v1", None, "without bounds"),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_one_line(
