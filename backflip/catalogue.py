@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -72,20 +71,20 @@ def _show_environment(console: Console, env: str, engine: str | None) -> None:
     from actors.simulators.gymnasium_engine import GymnasiumSimulator
 
     job, simulator = look_at(env, engine)
-    observed = simulator.spaces.observation
-    if observed.is_frames:
-        console.print(f"{env} on {job.config.engine} shows its last {observed.stack} frames: {observed.shape} bytes.")
+    action, labels, observed = simulator.spaces.action, job.config.labels, simulator.spaces.observation
+    if isinstance(simulator, EnvPoolSimulator | GymnasiumSimulator):
+        console.print(_parts(f"{env} on {job.config.engine}: what is observed", simulator.parts))
     else:
-        assert isinstance(simulator, EnvPoolSimulator | GymnasiumSimulator)
-        _show_parts(console, simulator.parts, f"{env} on {job.config.engine}: what is observed")
-    action, labels = simulator.spaces.action, job.config.labels
+        console.print(f"{env} on {job.config.engine} observes {observed.stack} frames of {observed.shape[1:]} pixels.")
     console.print(f"It acts by {_acts_by(action)}, and an episode has {simulator.episode_steps:,} steps at most.")
     console.print(f"Clips are {_CLIPS[simulator.scene.track]}, {labels.clip_steps} steps long.")
+    if simulator.scene.track == "observation" and isinstance(simulator, GymnasiumSimulator):
+        console.print(f"They are not filmed: {simulator.unfilmed}.", highlight=False)
     console.print(f"People are asked: {simulator.scene.question}")
     simulator.close()
 
 
-def _show_parts(console: Console, parts: Sequence[Part], title: str) -> None:
+def _parts(title: str, parts: list[Part]) -> Table:
     table = Table(title=title, title_justify="left")
     for column in ("numbers", "name", "what they are"):
         table.add_column(column)
@@ -93,10 +92,10 @@ def _show_parts(console: Console, parts: Sequence[Part], title: str) -> None:
     for part in parts:
         table.add_row(f"{first}–{first + part.size - 1}" if part.size > 1 else f"{first}", part.name, part.meaning)
         first += part.size
-    console.print(table)
+    return table
 
 
-_CLIPS = {"mujoco": "MuJoCo states", "observation": "observations", "frames": "films of the screen"}
+_CLIPS = {"mujoco": "MuJoCo states", "frames": "films of what it draws", "observation": "observations"}
 
 
 def _acts_by(action: ActionSpace) -> str:

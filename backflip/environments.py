@@ -13,7 +13,7 @@ from actors.config import ActorsConfig
 from actors.simulators.protocol import SimulationFault, Simulator
 from backflip.config import TrainConfig
 from backflip.errors import UserError
-from backflip.presets import PRESETS
+from backflip.presets import frames_config
 from backflip.system import probe_task
 from contracts.spaces import ActionSpace
 from labeling_gateway.config import LabelsConfig
@@ -51,13 +51,11 @@ def job_for(env: str, engine: str | None = None) -> Job:
 
 def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
     """As `job_for`, and some worlds of it to look at."""
+    from actors.simulators.envpool_families import family  # EnvPool takes a second to import
+
     engine, choice = _engine_of(env, engine)
-    name = re.sub(r"[^\w.-]+", "-", env)
-    if engine == "envpool" and _is_game(env):
-        config = replace(PRESETS["pong"].config, preset=name, task=env)
-        return Job(config, f"{choice}, with the settings of the preset pong"), probe_task(config)
     config = TrainConfig(
-        preset=name,
+        preset=re.sub(r"[^\w.-]+", "-", env),
         engine=engine,  # pyright: ignore[reportArgumentType]
         task=env,
         steps=1_000_000,
@@ -66,32 +64,37 @@ def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
         labels=LabelsConfig(budget=_BUDGET, clip_steps=2),
     )
     simulator = probe_task(config, worlds=_LOOKING_WORLDS)
+    if simulator.spaces.observation.is_frames:
+        config = replace(frames_config(config.preset, env), engine=config.engine)
+        if family(env.partition(":")[0]) == "atari":
+            return Job(config, choice), simulator
     try:
-        clip_steps = max(2, min(_LONGEST_CLIP, _usual_length(simulator) // 2))
+        length = _usual_length(simulator)
     except SimulationFault as error:
         raise UserError(str(error)) from None
-    return Job(replace(config, labels=replace(config.labels, clip_steps=clip_steps)), choice), simulator
-
-
-def _is_game(env: str) -> bool:
-    from actors.simulators.atari_engine import is_atari
-
-    return is_atari(env)
+    if length < 2:
+        choice += "; at random its episodes end after a step, and give no clip to ask about"
+    longest = config.labels.clip_steps if simulator.spaces.observation.is_frames else _LONGEST_CLIP
+    config = replace(config, labels=replace(config.labels, clip_steps=max(2, min(longest, length // 2))))
+    if simulator.scene.track == "frames" and not simulator.spaces.observation.is_frames:
+        # Pictures take time to draw and to encode, whether looked at or not.
+        config = replace(config, actors=replace(config.actors, worlds=32, candidates=4))
+    return Job(config, choice), simulator
 
 
 def _engine_of(env: str, engine: str | None) -> tuple[str, str]:
     """The engine, and one line about the choice. Raises UserError."""
     if engine is not None and engine not in ENGINES:
         raise UserError(f"environments by id run on {' or '.join(ENGINES)}, not on {engine!r}")
-    if ":" in env:
+    if re.fullmatch(r"[\w.]+:.+", env):
         if engine == "envpool":
             raise UserError(f"{env} names a module, which only engine gymnasium knows")
         return "gymnasium", f"{env} runs on gymnasium"
     import gymnasium
 
-    from actors.simulators.envpool_families import families, family  # EnvPool takes a second to import
+    from actors.simulators.envpool_families import families, family
 
-    group = family(env)
+    group = family(env.partition(":")[0])  # after which a goal may stand: Enduro-v5:keep-even
     knowing = [name for name, known in (("envpool", group), ("gymnasium", env in gymnasium.registry)) if known]
     if not knowing:
         every = [*gymnasium.registry, *(task for tasks in families().values() for task in tasks)]

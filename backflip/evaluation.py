@@ -53,7 +53,7 @@ def evaluate(policy: Policy, simulator: Simulator) -> Evaluation:
     lengths = np.zeros(simulator.worlds, np.int64)
     while running.any():
         action = policy.mode(torch.from_numpy(observation)).numpy()
-        if len(rows) < _FILMED_STEPS or not isinstance(simulator, Draws):
+        if len(rows) < _FILMED_STEPS or simulator.scene.track != "frames":
             rows.append(_row(simulator, observation, action))
         transition = simulator.step(action)
         counted.append((transition.score, transition.odometer))
@@ -79,8 +79,9 @@ def evaluate(policy: Policy, simulator: Simulator) -> Evaluation:
 def _row(simulator: Simulator, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, ...]:
     """What is kept to be shown of a step, [n, ...] each, in the order of `EpisodeTrack`."""
     row = observation, simulator.spaces.action.encode(action), simulator.state()
-    if not isinstance(simulator, Draws):
+    if simulator.scene.track != "frames":
         return row
+    assert isinstance(simulator, Draws)
     return *(column[:1].copy() for column in row), simulator.pictures(np.zeros(1, np.int64))
 
 

@@ -40,20 +40,22 @@ _ATARI_REWARD = RewardConfig(
 )
 
 
-def _atari(name: str, task: str, summary: str, budget: int = 5500) -> Preset:
-    return Preset(
-        summary,
-        TrainConfig(
-            preset=name,
-            engine="envpool",
-            task=task,
-            steps=10_000_000,
-            actors=_ATARI_ACTORS,
-            labels=LabelsConfig(budget=budget, clip_steps=25, upfront=0.1),
-            learner=_ATARI_LEARNER,
-            reward_model=_ATARI_REWARD,
-        ),
+def frames_config(name: str, task: str) -> TrainConfig:
+    """What is learnt from frames is trained by: the budget and the clips of Christiano et al. (2017) for Atari."""
+    return TrainConfig(
+        preset=name,
+        engine="envpool",
+        task=task,
+        steps=10_000_000,
+        actors=_ATARI_ACTORS,
+        labels=LabelsConfig(budget=5500, clip_steps=25, upfront=0.1),
+        learner=_ATARI_LEARNER,
+        reward_model=_ATARI_REWARD,
     )
+
+
+def _atari(name: str, task: str, summary: str) -> Preset:
+    return Preset(summary, frames_config(name, task))
 
 
 PRESETS: dict[str, Preset] = {

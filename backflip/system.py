@@ -185,10 +185,10 @@ def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simula
     """
     if config.engine == WRAPPED:
         raise UserError(f"{config.task} is stepped by the program that handed it to backflip.learned_reward, not by us")
-    from actors.simulators.envpool_probe import require_usable  # EnvPool takes a second to import
-
     try:
         if config.engine == "envpool":
+            from actors.simulators.envpool_probe import require_usable  # EnvPool takes a second to import
+
             require_usable(config.task)  # what crashes shall not crash us
         return make_simulator(
             config.engine,

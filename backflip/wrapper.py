@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -108,7 +109,7 @@ class LearnedReward(VectorWrapper):
         observation, infos = self.env.reset(seed=seed, options=options)
         self._slabs.interrupt(begun & ~self._over)
         self._over &= ~begun
-        self._observation = self._observed(observation)
+        self._observation = self._observed(self._worlds.observed, observation)
         return observation, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -120,7 +121,7 @@ class LearnedReward(VectorWrapper):
         scores = scoring.result()
         terminated, truncated = np.asarray(terminated, bool), np.asarray(truncated, bool)
         ended = terminated | truncated
-        self._observation = self._observed(observation)
+        self._observation = self._observed(self._worlds.observed, observation)
         self._over = self._still_over(ended)
         reward = np.where(valid, scores.reward, 0.0)
         self._pass_on(
@@ -217,9 +218,9 @@ class LearnedReward(VectorWrapper):
             log.warning("waiting %.0f s for the reward service", seconds)
             self._say_from = time.monotonic() + _SAY_SECONDS
 
-    def _observed(self, observation: Any) -> np.ndarray:
+    def _observed(self, observe: Callable[[Any], np.ndarray], observation: Any) -> np.ndarray:
         try:
-            return self._worlds.observed(observation)
+            return observe(observation)
         except ValueError as error:
             raise SimulationFault(str(error)) from None
 
@@ -228,7 +229,7 @@ class LearnedReward(VectorWrapper):
         if self._worlds.autoreset is not AutoresetMode.SAME_STEP or not ended.any():
             return self._observation
         shown = self._observation.copy()
-        shown[ended] = self._observed(np.stack(list(infos["final_obs"][ended])))
+        shown[ended] = self._observed(self._worlds.observed_last, infos["final_obs"][ended])
         return shown
 
     def _still_over(self, ended: np.ndarray) -> np.ndarray:

@@ -16,16 +16,14 @@ import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
+import numpy as np
 
 import backflip
-from actors.config import ActorsConfig
 from actors.worker import Worker
 from backflip.environments import look_at
 from backflip.errors import UserError
 from backflip.system import worker_specs
 from contracts.clip import Clip
-from learner.policy import Policy, PolicySpec
 
 ANSWERS = 10
 STEPS = 8192
@@ -37,13 +35,13 @@ TRIED = {
     "envpool box2d": "LunarLander-v3",
     "envpool minigrid": "MiniGrid-Empty-5x5-v0",
     "envpool pgx": "ConnectFour-v1",
-    "envpool jumanji": "BinPack-v2",
+    "envpool jumanji": "Snake-v1",
     "envpool highway": "Highway-v0",
     "envpool mujoco.gym": "Ant-v4",
     "envpool mujoco.dmc": "CheetahRun-v1",
     "envpool mujoco.metaworld": "MetaWorld/Reach-v3",
     "envpool mujoco.robotics": "FetchReach-v4",
-    "envpool mujoco.myosuite": "MyoHandAirplaneFixed-v0",
+    "envpool mujoco.myosuite": "myoElbowPose1D6MRandom-v0",
     "envpool mujoco.playground": "PandaPickCube-v1",
     "envpool atari": "Pong-v5",
     "envpool vizdoom": "Basic-v1",
@@ -78,7 +76,8 @@ def try_out(env: str, engine: str) -> Outcome:
         job, simulator = look_at(env, engine)
         outcome.starts = True
         space = simulator.spaces.action
-        outcome.observes = f"{simulator.spaces.observation.size:,} numbers"
+        observed = simulator.spaces.observation
+        outcome.observes = "×".join(map(str, observed.shape)) if observed.is_frames else f"{observed.size:,} numbers"
         outcome.acts = {
             "continuous": f"{space.size} controls",
             "discrete": f"1 of {space.size:,}",
@@ -88,13 +87,13 @@ def try_out(env: str, engine: str) -> Outcome:
             job.config,
             steps=STEPS,
             serial=True,
-            actors=ActorsConfig(count=1, worlds=16),
+            actors=replace(job.config.actors, count=1, worlds=16),
             labels=replace(job.config.labels, budget=ANSWERS, upfront=1.0),
         )
         spec = worker_specs(config)[0]
         found: list[Clip] = []
-        worker = Worker(spec, lambda observation, action: (torch.zeros(len(observation)).numpy(), 0), found.extend)
-        worker.slab(Policy(PolicySpec(simulator.spaces, spec.hidden)).snapshot(0))
+        worker = Worker(spec, lambda observation, action: (np.zeros(len(observation), np.float32), 0), found.extend)
+        worker.slab(worker.sampler.policy.snapshot(0))
         worker.close()
         outcome.cuts = bool(found)
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""EnvPool's tasks that observe vectors, or dicts of them, in C++ threads."""
+"""EnvPool's tasks, all but Atari's, in C++ threads."""
 
 from __future__ import annotations
 
@@ -8,17 +8,30 @@ from typing import Any
 import envpool
 import numpy as np
 
+from actors.simulators.envpool_families import family
 from actors.simulators.envpool_tasks import about
+from actors.simulators.frames import as_pictures, observing
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, FaultWatch, Transition, UnknownTask
-from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
+from actors.simulators.spaces import Controls, UnsupportedSpace
 from contracts.clip import Scene
-from contracts.spaces import ObservationSpace, Spaces
+from contracts.spaces import Spaces
 
 _NO_LIMIT = 2**31 - 1  # what EnvPool says of a task that knows none
 
 
+_FILMED = {
+    "box2d": {"render_width": 300, "render_height": 200},  # a quarter of what it would draw, and of the time for it
+    "highway": {},
+    "jumanji": {},
+    "minigrid": {},
+    "pgx": {},
+    "vizdoom": {},
+}
+"""Families that EnvPool draws by itself, and how large. Classic control it would draw too, but we do."""
+
+
 class EnvPoolSimulator:
-    """N worlds of an EnvPool id, in step; see `actors.simulators.protocol.Simulator`.
+    """N worlds of an EnvPool id, in step; see `actors.simulators.protocol.Simulator` and `Draws`.
 
     EnvPool starts the next episode one step late: the step after an end ignores its action and
     only returns the new episode's first observation, so that transition is not valid here.
@@ -28,8 +41,9 @@ class EnvPoolSimulator:
     In board games one policy plays every side: it observes as the player to move does, and the score
     is what the one who moved was paid.
 
-    Clips are observations. EnvPool's own drawing is never called: for its MuJoCo families it
-    aborts the process.
+    Clips are filmed where EnvPool draws a family without OpenGL, or where frames are observed; else they
+    are observations. Its
+    drawing of MuJoCo families is never called: it aborts the process.
 
     Raises:
         UnknownTask: EnvPool has no such id.
@@ -40,6 +54,8 @@ class EnvPoolSimulator:
         known = envpool.list_all_envs()
         if task not in known:
             raise UnknownTask("envpool", task, known)
+        size = _FILMED.get(family(task))
+        drawing = {} if size is None else {"render_mode": "rgb_array"} | size
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # gymnasium's remarks on the precision of EnvPool's bounds
             # EnvPool ignores the seed of a later reset.
@@ -49,25 +65,32 @@ class EnvPoolSimulator:
                 num_envs=worlds,
                 num_threads=min(threads, worlds),
                 seed=scattered(seed),
+                **drawing,
             )
             space, actions = self._pool.observation_space, self._pool.action_space
         try:
-            self._flatten, self._controls = Flattening(space), Controls(actions)
+            self._observe, self._controls = observing(space), Controls(actions)
         except UnsupportedSpace as error:
             raise ValueError(f"envpool task {task} {error}") from None
-        self.parts = self._flatten.parts
-        self.spaces = Spaces(ObservationSpace((self._flatten.size,)), self._controls.action)
+        self.parts = self._observe.parts
+        self.spaces = Spaces(self._observe.space, self._controls.action)
         self._about = about(task)
         self._faults = FaultWatch(task)
         self.worlds = worlds
-        self.state_size = self.spaces.observation.size
+        self._draws, filmed = bool(drawing), bool(drawing) or self.spaces.observation.is_frames
+        self.state_size = 0 if filmed else self.spaces.observation.size
         self.control_timestep = self._about.timestep
         limit = int(self._pool.spec.config.max_episode_steps)
         self.episode_steps = limit if limit < _NO_LIMIT else USUAL_EPISODE_STEPS
         self.odometer_name = self._about.odometer_name
-        self.scene = Scene(task=task, track="observation", timestep=self._about.timestep, question=self._about.question)
+        self.scene = Scene(
+            task=task,
+            track="frames" if filmed else "observation",
+            timestep=self._about.timestep,
+            question=self._about.question,
+        )
         self._restarting = np.zeros(worlds, bool)  # whose next step EnvPool spends on a reset
-        self._observation = np.zeros((worlds, self.state_size), np.float32)
+        self._observation = np.zeros((worlds, *self.spaces.observation.shape), self.spaces.observation.dtype)
         self._moving = np.zeros(worlds, np.int64)  # which of its players is to move, where there are several
         players = int(self._pool.spec.config.max_num_players)
         if players > 1 and "current_player" not in self._pool.reset()[1]:
@@ -86,7 +109,7 @@ class EnvPoolSimulator:
         elapsed = np.asarray(info["elapsed_step"])
         valid = ~self._restarting
         terminated, truncated = terminated.astype(bool), truncated.astype(bool)
-        broken = np.asarray(~np.isfinite(observation).all(-1))
+        broken = np.asarray(~np.isfinite(observation.reshape(self.worlds, -1)).all(-1))
         if broken.any():
             self._faults.report(np.flatnonzero(broken), "its observation is not finite")
             self._restart(broken, observation)
@@ -109,7 +132,10 @@ class EnvPoolSimulator:
         )
 
     def state(self) -> np.ndarray:
-        return self._observation.copy()
+        return self._observation.reshape(self.worlds, -1)[:, : self.state_size].astype(np.float32)
+
+    def pictures(self, worlds: np.ndarray) -> np.ndarray:
+        return self._pool.render(worlds.astype(np.int32)) if self._draws else as_pictures(self._observation[worlds])
 
     def measure(self, state: np.ndarray) -> dict[str, float]:
         """Nothing beyond an episode's length and score, which evaluation counts for every task."""
@@ -126,12 +152,13 @@ class EnvPoolSimulator:
     def _seen(self, shown: Any, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """What the player to move observes in each of the worlds that are shown, and which player that is."""
         worlds = len(info["env_id"])
-        flat = self._flatten(shown, (worlds * self._players,)).reshape(worlds, self._players, -1)
+        seen = self._observe(shown, (worlds * self._players,))
         if self._players == 1:
-            return flat[:, 0], np.zeros(worlds, np.int64)
+            return seen, np.zeros(worlds, np.int64)
+        seen = seen.reshape(worlds, self._players, *seen.shape[1:])
         ids = info["players"]["id"].reshape(worlds, self._players)
         moving = np.argmax(ids == info["current_player"][:, None], 1)
-        return flat[np.arange(worlds), moving], moving
+        return seen[np.arange(worlds), moving], moving
 
     def _restart(self, ended: np.ndarray, observation: np.ndarray) -> None:
         """Reset the worlds whose episode ended, and write their first observations into ``observation``."""

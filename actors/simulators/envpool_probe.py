@@ -13,19 +13,18 @@ from functools import cache
 
 from actors.simulators.envpool_families import family
 
-# Nothing but what EnvPool brings: not worth the second that it takes.
-_NEEDS_NOTHING = ("atari", "classic_control", "toy_text")
+_NEEDS_NOTHING = ("classic_control", "toy_text")  # nothing but what EnvPool brings; not worth the second that it takes
 _SECONDS = 180.0  # the slowest of them read meshes for twenty
 
 
 def require_usable(task: str) -> None:
     """Raises ValueError where an EnvPool task does not start here, saying what is missing.
 
-    Of what EnvPool does not know the engine says so itself; what stands behind a game's colon is a goal of ours.
+    A goal of ours after the id (``Enduro-v5:keep-even``) changes nothing; an id that EnvPool doesn't have passes.
     """
-    task = task.partition(":")[0]
-    group = family(task)
-    if group and group not in _NEEDS_NOTHING and (trouble := _trouble(task)):
+    id = task.partition(":")[0]
+    group = family(id)
+    if group and group not in _NEEDS_NOTHING and (trouble := _trouble(id)):
         raise ValueError(trouble)
 
 

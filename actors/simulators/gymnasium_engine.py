@@ -9,23 +9,25 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actors.simulators.envpool_tasks import About, about
+from actors.simulators.frames import as_pictures, observing
 from actors.simulators.gymnasium_physics import camera_on, edited_by, physics_of, require_physics
-from actors.simulators.gymnasium_worlds import World, find, make
+from actors.simulators.gymnasium_worlds import Maker, World, filming, find, make
 from actors.simulators.protocol import FaultWatch, Transition
 from actors.simulators.saved_model import SavedModel, save
-from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
+from actors.simulators.spaces import Controls, UnsupportedSpace
 from contracts.clip import Scene
-from contracts.spaces import ObservationSpace, Spaces
+from contracts.spaces import Spaces
 
 
 class GymnasiumSimulator:
-    """N worlds of a gymnasium environment, in step; see `actors.simulators.protocol.Simulator`.
+    """N worlds of a gymnasium environment, in step; see `actors.simulators.protocol.Simulator` and `Draws`.
 
     The worlds are stepped one after the other by gymnasium's own `SyncVectorEnv`: an actor is a
     process already, and more actors are how a slow environment is sampled faster. An ended episode
     is reset within the same step (`AutoresetMode.SAME_STEP`), so no row shows a step across an end.
 
-    Clips are MuJoCo states where the environment has a ``model`` and ``data``, else observations.
+    Clips are MuJoCo states where the environment has a ``model`` and ``data``; else films of what its
+    `render` draws, or of the frames that it observes; else observations, and ``unfilmed`` says why.
     The environment's reward becomes the score and nothing else.
 
     Args:
@@ -40,18 +42,21 @@ class GymnasiumSimulator:
         maker = find(task)
         first, self.episode_steps = make(task, maker)
         try:
-            flatten, self._controls = Flattening(first.observation_space), Controls(first.action_space)
+            observe, self._controls = observing(first.observation_space), Controls(first.action_space)
         except UnsupportedSpace as error:
             raise ValueError(f"gymnasium environment {task} {error}") from None
-        self.parts = flatten.parts
-        self.spaces = Spaces(ObservationSpace((flatten.size,)), self._controls.action)
+        maker, self.unfilmed = _filmed(task, first, maker)
+        if not self.unfilmed:
+            first, _ = make(task, maker)
+        self.parts = observe.parts
+        self.spaces = Spaces(observe.space, self._controls.action)
         self.worlds = worlds
         seeds, starts = np.random.SeedSequence(seed).spawn(2)
         self._seeds: list[int | None] | None = [int(number) for number in seeds.generate_state(worlds)]
         elapsed = np.random.default_rng(starts).integers(0, self.episode_steps, worlds) if stagger else [0] * worlds
         made = [first] + [make(task, maker)[0] for _ in range(worlds - 1)]
         fenced = [
-            World(env, f"{task}: world {number}", flatten, self.episode_steps, int(elapsed[number]))
+            World(env, f"{task}: world {number}", observe, self.episode_steps, int(elapsed[number]))
             for number, env in enumerate(made)
         ]
         self._worlds = fenced
@@ -61,9 +66,11 @@ class GymnasiumSimulator:
         self._faults = FaultWatch(task)
         self._about = _about(task, first)
         self.odometer_name = self._about.odometer_name
-        self.scene, self._saved = _scene(task, self._about, World(first, f"{task}: world 0", flatten, 1))
+        look = World(first, f"{task}: world 0", observe, self.episode_steps)
+        filmed = observe.space.is_frames or not self.unfilmed
+        self.scene, self._saved = _scene(task, self._about, look, filmed=filmed)
         self.control_timestep = self.scene.timestep
-        self._observation = np.zeros((worlds, flatten.size), np.float32)
+        self._observation = np.zeros((worlds, *observe.space.shape), observe.space.dtype)
         self._length = np.zeros(worlds, np.int64)  # of the episode that each world is in
         self.state_size = self.state().shape[1]
 
@@ -97,10 +104,20 @@ class GymnasiumSimulator:
         )
 
     def state(self) -> np.ndarray:
-        if self._saved is None:
-            return self._observation.copy()
-        # Asked for anew at every step: some environments make new data at a reset.
-        return np.stack([self._saved.state(*require_physics(world)) for world in self._worlds])
+        match self.scene.track:
+            case "mujoco":
+                assert self._saved is not None
+                # Asked for anew at every step: some environments make new data at a reset.
+                return np.stack([self._saved.state(*require_physics(world)) for world in self._worlds])
+            case "frames":
+                return np.empty((self.worlds, 0), np.float32)
+            case "observation":
+                return self._observation.copy()
+
+    def pictures(self, worlds: np.ndarray) -> np.ndarray:
+        if self.unfilmed:  # but it observes frames
+            return as_pictures(self._observation[worlds])
+        return np.stack([self._worlds[number].picture() for number in worlds])
 
     def measure(self, state: np.ndarray) -> dict[str, float]:
         """Nothing beyond an episode's length and score, which evaluation counts for every task."""
@@ -121,10 +138,21 @@ def _about(task: str, env: gymnasium.Env) -> About:
     return replace(known, question=env.metadata.get("question", known.question))
 
 
-def _scene(task: str, known: About, world: World) -> tuple[Scene, SavedModel | None]:
+def _filmed(task: str, env: gymnasium.Env, maker: Maker) -> tuple[Maker, str]:
+    """What makes its worlds so that they can be filmed, or why they cannot."""
+    if physics_of(env) is not None:
+        return maker, "its states are drawn"
+    try:
+        return filming(task, env, maker), ""
+    except ValueError as error:
+        return maker, str(error)
+
+
+def _scene(task: str, known: About, world: World, *, filmed: bool) -> tuple[Scene, SavedModel | None]:
     """What draws its clips, and the model that this is made of where it has one."""
     if physics_of(world) is None:
-        return Scene(task=task, track="observation", timestep=known.timestep, question=known.question), None
+        track = "frames" if filmed else "observation"
+        return Scene(task=task, track=track, timestep=known.timestep, question=known.question), None
     edited = edited_by(world)
     model, _ = require_physics(world)
     saved = save(model, edited)

@@ -72,10 +72,17 @@ def camera_on(model: mujoco.MjModel) -> Camera:
 
 
 def _walker(model: mujoco.MjModel) -> str | None:
-    """The body that most of the model hangs on, if it moves through space; it needs a name."""
-    heaviest = max(range(1, model.nbody), key=lambda id: model.body_subtreemass[id], default=0)
-    first, count = model.body_jntadr[heaviest], model.body_jntnum[heaviest]
-    through_space = (mujoco.mjtJoint.mjJNT_FREE, mujoco.mjtJoint.mjJNT_SLIDE)
-    if not any(mujoco.mjtJoint(kind) in through_space for kind in model.jnt_type[first : first + count]):
-        return None
-    return model.body(heaviest).name or None
+    """The heaviest body that can go away, since it is free or slides without an end; it needs a name."""
+    leaving = [id for id in range(1, model.nbody) if _can_leave(model, id)]
+    heaviest = max(leaving, key=lambda id: float(model.body_subtreemass[id]), default=0)
+    return (model.body(heaviest).name or None) if heaviest else None
+
+
+def _can_leave(model: mujoco.MjModel, body: int) -> bool:
+    first = int(model.body_jntadr[body])
+    joints = range(first, first + int(model.body_jntnum[body]))
+    return model.body_parentid[body] == 0 and any(
+        model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE
+        or (model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE and not model.jnt_limited[joint])
+        for joint in joints
+    )

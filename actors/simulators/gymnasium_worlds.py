@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -18,12 +19,16 @@ import numpy as np
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.wrappers import TimeLimit
 
+from actors.simulators.frames import Frames, shrunk
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, SimulationFault, UnknownTask
 from actors.simulators.spaces import Flattening
 
 log = logging.getLogger("backflip.actors")
 
-Maker = Callable[[], gymnasium.Env]
+Maker = Callable[..., gymnasium.Env]
+"""Makes an environment, with the arguments of its constructor by name."""
+
+_LARGEST_PICTURE = 360  # pixels a side; larger ones are shrunk, since a film takes time to encode
 
 
 def find(task: str) -> Maker:
@@ -46,7 +51,36 @@ def find(task: str) -> Maker:
         raise UnknownTask("gymnasium", task, difflib.get_close_matches(task, [*known, *gymnasium.registry], n=3))
     options = _without_early_ends(name)
     # The time limit is ours to keep, see `World`.
-    return lambda: gymnasium.make(name, max_episode_steps=-1, disable_env_checker=True, **options)
+    return partial(gymnasium.make, name, max_episode_steps=-1, disable_env_checker=True, **options)
+
+
+def filming(task: str, env: gymnasium.Env, maker: Maker) -> Maker:
+    """What makes environments like ``env`` whose `render` gives pictures.
+
+    Raises:
+        ValueError: it draws none, or not here; the message says why.
+    """
+    if "rgb_array" not in env.metadata.get("render_modes", ()):
+        raise ValueError("it has no render mode rgb_array")
+    filmed = maker if env.render_mode == "rgb_array" else partial(maker, render_mode="rgb_array")
+    drawing, _ = make(task, filmed)
+    try:
+        drawing.reset(seed=0)
+        picture_of(drawing)
+    except Exception as error:
+        raise ValueError(f"its render raises {one_line(error)}") from None
+    finally:
+        drawing.close()
+    return filmed
+
+
+def picture_of(env: gymnasium.Env) -> np.ndarray:
+    """What its `render` draws, shrunk by a whole number, uint8 [H, W, 3]. Raises ValueError where that is none."""
+    picture: Any = np.asarray(env.render())
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f"an array {picture.dtype} {picture.shape}, not a picture uint8 [H, W, 3]")
+    times = -(-max(picture.shape[:2]) // _LARGEST_PICTURE)
+    return np.moveaxis(shrunk(np.moveaxis(picture, -1, 0), times), 0, -1)
 
 
 def make(task: str, maker: Maker) -> tuple[gymnasium.Env, int]:
@@ -64,7 +98,7 @@ def make(task: str, maker: Maker) -> tuple[gymnasium.Env, int]:
 
 
 class World(gymnasium.Wrapper):
-    """Flat observations, a time limit, and no exception from a step.
+    """Observations as policy and reward model see them, a time limit, and no exception from a step.
 
     A step that raises, or whose observation is not finite or not of the promised shape, ends its
     episode; ``fault`` says then what was wrong, and is empty otherwise.
@@ -74,17 +108,19 @@ class World(gymnasium.Wrapper):
     """
 
     def __init__(
-        self, env: gymnasium.Env, name: str, flatten: Flattening, episode_steps: int, elapsed: int = 0
+        self, env: gymnasium.Env, name: str, observe: Flattening | Frames, episode_steps: int, elapsed: int = 0
     ) -> None:
         super().__init__(env)
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (flatten.size,), np.float32)
+        shape, dtype = observe.space.shape, observe.space.dtype
+        low, high = (0, 255) if observe.space.is_frames else (-np.inf, np.inf)
+        self.observation_space = gymnasium.spaces.Box(low, high, shape, dtype)
         self.fault = ""
         self._name = name
-        self._flatten = flatten
+        self._observe = observe
         self._episode_steps = episode_steps
         self._elapsed = 0
         self._first_elapsed = elapsed
-        self._last = np.zeros(flatten.size, np.float32)
+        self._last = np.zeros(shape, dtype)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Raises SimulationFault where the environment cannot be reset: there is nothing to go on with."""
@@ -109,11 +145,18 @@ class World(gymnasium.Wrapper):
         truncated = bool(truncated) or self._elapsed >= self._episode_steps
         return observation, reward if np.isfinite(reward) else 0.0, bool(terminated), truncated, {}
 
+    def picture(self) -> np.ndarray:
+        """See `picture_of`. Raises SimulationFault: a clip without its picture would mislead whoever judges it."""
+        try:
+            return picture_of(self.env)
+        except Exception as error:
+            raise SimulationFault(f"{self._name}: its render raises {one_line(error)}") from None
+
     def _sound(self, observation: Any) -> np.ndarray:
-        flat = self._flatten(observation)
-        if not np.isfinite(flat).all():
+        seen = self._observe(observation)
+        if not np.isfinite(seen).all():
             raise ValueError("its observation is not finite")
-        return flat
+        return seen
 
 
 def one_line(error: Exception) -> str:

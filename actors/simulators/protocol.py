@@ -65,7 +65,7 @@ class Simulator(Protocol):
 
 @runtime_checkable
 class Draws(Protocol):
-    """A simulator whose scene's track is "frames": it draws what people see, since no state would."""
+    """What a simulator whose scene's track is "frames" does: it draws what people see, since no state would."""
 
     def pictures(self, worlds: np.ndarray) -> np.ndarray:
         """What the last observation of these worlds looks like, uint8 [n, H, W, 3]. Called between two steps."""

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from contracts.spaces import ActionSpace
+from contracts.spaces import ActionSpace, ObservationSpace
 
 _LARGEST_ONE_HOT = 512  # choices; beyond, a number stands for itself
+_LARGEST_CONTROL = 1e6  # what reaches further has no bounds that anybody meant
 _SMALLEST_FRAME = 36  # pixels a side; smaller arrays of bytes are taken as numbers
 
 
@@ -55,6 +56,7 @@ class Flattening:
         self.size = sum(leaf.size for leaf in self._leaves)
         if not self.size:
             raise UnsupportedSpace(f"observes {brief(space)}, in which there is no number")
+        self.space = ObservationSpace((self.size,))
         self.parts = [Part(leaf.name, leaf.size, leaf.meaning) for leaf in self._leaves]
 
     def __call__(self, observation: Any, lead: tuple[int, ...] = ()) -> np.ndarray:
@@ -75,7 +77,7 @@ class Flattening:
 
 
 class Controls:
-    """Actions of a policy as an environment wants them.
+    """Actions of a policy as an environment wants them, and the other way round.
 
     Whole-numbered boxes and bits are choices; other boxes are scaled from [-1, 1] to their bounds.
 
@@ -84,28 +86,25 @@ class Controls:
     """
 
     def __init__(self, space: spaces.Space[Any]) -> None:
-        dtype = space.dtype
+        self._shape, self._dtype = space.shape or (), space.dtype
+        self._middle, self._half_range = np.zeros(self._shape), np.ones(self._shape)  # of choices, the first and 1
         if isinstance(space, spaces.Discrete):
-            first = int(space.start)
             self.action = ActionSpace("discrete", int(space.n))
-            self._native: Callable[[np.ndarray], np.ndarray] = lambda action: (action + first).astype(dtype)
+            self._middle = np.asarray(space.start)
         elif isinstance(space, spaces.MultiDiscrete):
-            self._choose(np.asarray(space.nvec), np.asarray(space.start), dtype)
+            self._choose(np.asarray(space.nvec), np.asarray(space.start))
         elif isinstance(space, spaces.MultiBinary):
-            self._choose(np.full(space.shape, 2), np.zeros(space.shape, int), dtype)
+            self._choose(np.full(self._shape, 2), np.zeros(self._shape, int))
         elif isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.integer):
             choices = space.high.astype(np.int64) - space.low + 1
             if choices.sum() > _LARGEST_ONE_HOT:
                 raise UnsupportedSpace(f"acts by {brief(space)}, of {choices.sum():,} choices; 512 are the most")
-            self._choose(choices, space.low, dtype)
+            self._choose(choices, space.low)
         elif isinstance(space, spaces.Box) and np.isfinite(half := space.high / 2 - space.low / 2).all():
-            if half.max() > 1e6:
+            if half.max() > _LARGEST_CONTROL:
                 raise UnsupportedSpace(f"acts by {brief(space)} without bounds; give the space of its actions bounds")
-            middle, shape = space.low + half, space.shape
-            self.action = ActionSpace("continuous", middle.size)
-            self._native = lambda action: (
-                middle + half * np.clip(action, -1.0, 1.0).reshape(len(action), *shape)
-            ).astype(dtype)
+            self.action = ActionSpace("continuous", half.size)
+            self._middle, self._half_range = space.low + half, half
         else:
             raise UnsupportedSpace(
                 f"acts by {brief(space)}; only choices and bounded controls are supported, and no mixture of both"
@@ -113,11 +112,24 @@ class Controls:
 
     def __call__(self, action: np.ndarray) -> np.ndarray:
         """Actions of N worlds, see `ActionSpace`, as the environment's own: [N, *its shape]."""
-        return self._native(action)
+        if self.action.kind == "continuous":
+            action = np.clip(action, -1.0, 1.0)
+        native = self._middle + self._half_range * action.reshape(len(action), *self._shape)
+        return native.astype(self._dtype)
 
-    def _choose(self, choices: np.ndarray, first: np.ndarray, dtype: Any) -> None:
+    def back(self, native: np.ndarray) -> np.ndarray:
+        """The inverse: actions of N worlds as a policy would have chosen them; controls are not clipped."""
+        action = (np.asarray(native) - self._middle) / np.maximum(self._half_range, 1e-8)
+        return action.reshape(len(action), *self.action.shape).astype(self.action.dtype)
+
+    def _choose(self, choices: np.ndarray, first: np.ndarray) -> None:
         self.action = ActionSpace.of_choices(tuple(map(int, choices.ravel())))
-        self._native = lambda action: (action.reshape(len(action), *choices.shape) + first).astype(dtype)
+        self._middle = first
+
+
+def is_picture(space: spaces.Box) -> bool:
+    """Bytes with two sides that a convolution can be laid over; smaller arrays of bytes are numbers."""
+    return space.dtype == np.uint8 and sum(side >= _SMALLEST_FRAME for side in space.shape) == 2
 
 
 def brief(space: spaces.Space[Any]) -> str:
@@ -145,8 +157,9 @@ def _leaves(space: spaces.Space[Any], path: tuple[str | int, ...]) -> list[_Leaf
         return [_Leaf(path, space.shape, int(np.prod(space.shape)), "bits", _as_it_is)]
     if not isinstance(space, spaces.Box):
         raise UnsupportedSpace(f"observes {brief(space)}{where}; only vectors, and dicts and tuples of them, are known")
-    if space.dtype == np.uint8 and sum(side >= _SMALLEST_FRAME for side in space.shape) >= 2:
-        raise UnsupportedSpace(f"observes frames, {brief(space)}{where}; only vectors are supported so far")
+    if is_picture(space):
+        limit = "frames are supported alone, not beside other things" if path else "only vectors are supported here"
+        raise UnsupportedSpace(f"observes frames, {brief(space)}{where}; {limit}")
     meaning = "whole numbers" if np.issubdtype(space.dtype, np.integer) else "numbers"
     bounded = space.low.size and max(-float(space.low.min()), float(space.high.max())) < 1e6
     bounds = f" from {space.low.min():g} to {space.high.max():g}" if bounded else ""

@@ -31,6 +31,38 @@ class Counter(gymnasium.Env):
         return {"count": np.array([self.count], np.float32), "noise": self.np_random.random(1, np.float32)}
 
 
+class Drawn(Counter):
+    """Its picture is as bright as its count, 400 x 600."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+
+    def render(self) -> Any:
+        assert self.render_mode == "rgb_array"
+        return np.full((400, 600, 3), 10 * self.count, np.uint8)
+
+
+class Undrawn(Drawn):
+    def render(self) -> Any:
+        raise ImportError("no module named brush")
+
+
+class Smeared(Drawn):
+    def render(self) -> Any:
+        return np.zeros((4, 4)) if self.count == 3 else super().render()
+
+
+class Screen(Counter):
+    """Its observation is a picture as bright as its count."""
+
+    observation_space = spaces.Box(0, 255, (40, 50, 3), np.uint8)
+
+    def observe(self) -> Any:
+        return np.full((40, 50, 3), self.count, np.uint8)
+
+
 class Breaking(Counter):
     """At the fifth step of an episode, one world in a while, something goes wrong."""
 

@@ -158,7 +158,7 @@ def test_an_unknown_id_names_its_neighbours() -> None:
 @pytest.mark.parametrize(
     ("task", "what"),
     [
-        ("Pong-v5", r"observes frames, Box\(4, 84, 84\)"),
+        ("Basic-v1", r"acts by Box\(3,\) without bounds"),
         ("IntersectionMultiAgent-v0", "has 2 players who act at once"),
     ],
 )
@@ -213,3 +213,20 @@ def test_in_a_board_game_the_player_to_move_is_the_one_that_observes_and_is_paid
         wins += int((transition.score == 1).sum())
         observation, ended = transition.observation, transition.terminated
     assert wins > 10
+
+
+@pytest.mark.parametrize(
+    "task", ["LunarLander-v3", "MiniGrid-Empty-5x5-v0", "ConnectFour-v1", "Highway-v0", "Snake-v1"]
+)
+def test_what_envpool_draws_is_filmed(task: str) -> None:
+    simulator = EnvPoolSimulator(task, 3, 0, threads=1)
+    simulator.reset()
+    assert simulator.scene.track == "frames" and simulator.state().shape == (3, simulator.state_size) == (3, 0)
+    random = np.random.default_rng(0)
+    before = simulator.pictures(np.arange(3))
+    assert before.dtype == np.uint8 and before.shape[3] == 3
+    for _ in range(3):
+        simulator.step(random.integers(0, simulator.spaces.action.size, 3))
+    after = simulator.pictures(np.arange(3))
+    assert not np.array_equal(before, after)
+    np.testing.assert_array_equal(simulator.pictures(np.array([2, 0])), after[[2, 0]])

@@ -10,8 +10,9 @@ from actors.simulators import envpool_probe
 from actors.simulators.envpool_probe import require_usable
 
 
-def test_a_task_that_starts_is_usable() -> None:
-    require_usable("Highway-v0")
+@pytest.mark.parametrize("task", ["Highway-v0", "Enduro-v5:keep-even", "NoSuchTask-v0"])
+def test_a_task_that_starts_is_usable_and_one_that_is_none_is_not_our_matter(task: str) -> None:
+    require_usable(task)
 
 
 @pytest.mark.skipif(ctypes.util.find_library("Qt5Gui") is not None, reason="Qt is installed here: nothing is missing")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from actors.simulators.gymnasium_engine import GymnasiumSimulator
-from actors.simulators.protocol import SimulationFault, Transition, UnknownTask
+from actors.simulators.protocol import Draws, SimulationFault, Transition, UnknownTask
 from contracts.spaces import ActionSpace
 
 OWN = "tests.actors.own_environments"
@@ -121,6 +121,41 @@ def test_what_is_no_environment_is_said_in_one_line(task: str, kind: type[Except
     with pytest.raises(kind, match=said) as caught:
         GymnasiumSimulator(task, 1, 0)
     assert "\n" not in str(caught.value)
+
+
+def test_what_it_draws_is_filmed_as_its_worlds_stand() -> None:
+    simulator = GymnasiumSimulator(f"{OWN}:Drawn", 3, 0, stagger=False)
+    observation = simulator.reset()
+    assert simulator.scene.track == "frames" and isinstance(simulator, Draws)
+    assert simulator.state_size == 0 and simulator.state().shape == (3, 0)
+    for _ in range(10):
+        pictures = simulator.pictures(np.array([2, 0]))
+        assert pictures.shape == (2, 200, 300, 3) and pictures.dtype == np.uint8, "larger ones are shrunk"
+        assert (pictures[:, 0, 0, 0] == 10 * observation[[2, 0], 0]).all()
+        observation = simulator.step(np.zeros(3, np.int64)).observation
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Counter", "it has no render mode rgb_array"),
+        ("Undrawn", "its render raises ImportError: no module named brush"),
+    ],
+)
+def test_what_cannot_be_filmed_says_why_and_is_trained_all_the_same(name: str, said: str) -> None:
+    simulator = GymnasiumSimulator(f"{OWN}:{name}", 2, 0)
+    assert (simulator.scene.track, simulator.unfilmed) == ("observation", said)
+    np.testing.assert_array_equal(simulator.reset(), simulator.state())
+
+
+def test_a_picture_that_fails_is_not_shown_to_people() -> None:
+    simulator = GymnasiumSimulator(f"{OWN}:Smeared", 2, 0, stagger=False)
+    simulator.reset()
+    for _ in range(3):
+        simulator.pictures(np.array([1]))
+        simulator.step(np.zeros(2, np.int64))
+    with pytest.raises(SimulationFault, match=f"{OWN}:Smeared: world 1: its render raises an array float64"):
+        simulator.pictures(np.array([1]))
 
 
 @pytest.mark.parametrize("task", ["Hopper-v5", "Reacher-v5", "Pusher-v5"])

@@ -80,7 +80,7 @@ def test_an_observation_that_breaks_its_promise_is_a_value_error(change: dict[st
 @pytest.mark.parametrize(
     ("space", "said"),
     [
-        (spaces.Box(0, 255, (84, 84, 3), np.uint8), r"observes frames, Box\(84, 84, 3\)"),
+        (spaces.Box(0, 255, (84, 84, 3), np.uint8), r"observes frames, Box\(84, 84, 3\); only vectors"),
         (spaces.Dict(eye=spaces.Box(0, 255, (4, 36, 36), np.uint8)), r"Box\(4, 36, 36\) at eye"),
         (spaces.Sequence(spaces.Discrete(2)), "observes Sequence"),
         (spaces.Text(5), "no number"),
@@ -115,6 +115,9 @@ def test_every_action_of_a_policy_is_one_of_the_environments(space: spaces.Space
     native = controls(actions)
     for action in native:
         assert action in space, action
+    back = controls.back(native)
+    assert back.dtype == actions.dtype
+    np.testing.assert_allclose(back, np.clip(actions, -1, 1) if expected.kind == "continuous" else actions, atol=1e-6)
     if expected.kind != "continuous":
         assert len(np.unique(native.reshape(2000, -1), axis=0)) == np.prod(expected.choices or (expected.size,))
 

@@ -8,7 +8,7 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from actors.vector_worlds import VectorWorlds
@@ -64,17 +64,28 @@ def test_a_score_that_never_varies_is_replaced_where_a_better_one_is_known() -> 
 def test_actions_come_in_our_range() -> None:
     scaled = VectorWorlds(vector(VECTOR, Box(np.array([0, -2], np.float32), np.array([10, 2], np.float32))))
     np.testing.assert_allclose(scaled.acted(np.array([[0, 0], [10, 1]])), [[-1, 0], [1, 0.5]])
+    several = VectorWorlds(vector(VECTOR, MultiDiscrete([2, 3])))
+    np.testing.assert_array_equal(several.acted(np.array([[1, 0], [0, 2]])), [[1, 0], [0, 2]])
+    assert several.spaces.action.choices == (2, 3)
     counted = VectorWorlds(vector(VECTOR, Discrete(3, start=5)))
     np.testing.assert_array_equal(counted.acted(np.array([5, 7])), [0, 2])
+
+
+def test_a_dict_is_one_vector_also_where_an_episode_has_ended() -> None:
+    space = Dict(where=Box(-1, 1, (2,)), lamp=Discrete(2))
+    worlds = VectorWorlds(vector(space, Discrete(2)))
+    batch = {"where": np.array([[0.1, 0.2], [0.3, 0.4]]), "lamp": np.array([1, 0])}
+    expected = [[0.1, 0.2, 0, 1], [0.3, 0.4, 1, 0]]
+    np.testing.assert_allclose(worlds.observed(batch), expected, rtol=1e-6)
+    last = [{"where": np.array([0.3, 0.4]), "lamp": 0}]
+    np.testing.assert_allclose(worlds.observed_last(last), expected[1:], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("observation", "action", "said"),
     [
-        (Box(0, 255, (8, 8, 3), np.uint8), Discrete(2), "only flat vectors"),
-        (Discrete(4), Discrete(2), "only flat vectors"),
-        (VECTOR, MultiDiscrete([2, 3]), "only choices and bounded vectors"),
-        (VECTOR, Box(-np.inf, np.inf, (2,)), "only choices and bounded vectors"),
+        (Box(0, 255, (84, 84, 3), np.uint8), Discrete(2), "observes frames"),
+        (VECTOR, Box(-np.inf, np.inf, (2,)), "only choices and bounded controls"),
     ],
 )
 def test_what_is_not_supported_is_named(observation: Any, action: Any, said: str) -> None:

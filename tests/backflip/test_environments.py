@@ -29,7 +29,7 @@ TINY = ("--actors.worlds", "8", "--actors.slab-steps", "64", "--steps", "6000", 
         ("Hopper-v5", None, "gymnasium", "--engine envpool is faster"),
         ("TicTacToe-v1", None, "envpool", "TicTacToe-v1 runs on envpool"),
         ("Reacher-v5", None, "gymnasium", "can be drawn"),
-        ("Freeway-v5", None, "envpool", "with the settings of the preset pong"),
+        ("Enduro-v5:keep-even", None, "envpool", "runs on envpool"),
     ],
 )
 def test_the_engine_is_chosen_and_said(env: str, engine: str | None, taken: str, said: str) -> None:
@@ -57,6 +57,7 @@ def test_clips_are_as_long_as_episodes_allow() -> None:
         ("CartPole-v1", "mujoco", "run on envpool or gymnasium, not on 'mujoco'"),
         ("orbit:Orbit", "envpool", "only engine gymnasium knows"),
         ("no_such_module:Thing", None, "there is no module no_such_module"),
+        ("Basic-v1", None, "without bounds"),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_one_line(
@@ -78,13 +79,6 @@ def test_list_says_what_an_environment_is_like(capfd: pytest.CaptureFixture[str]
     assert main(["list", "--env", "MiniGrid-Empty-5x5-v0"]) == 0
     shown = capfd.readouterr().out
     for words in ("direction", "4–150", "mission", "one of 7 choices", "100 steps at most", "People are asked"):
-        assert words in shown
-
-
-def test_list_says_what_a_game_is_like(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "--env", "Pong-v5"]) == 0
-    shown = capfd.readouterr().out
-    for words in ("its last 4 frames", "one of 6 choices", "films of the screen", "People are asked"):
         assert words in shown
 
 
@@ -113,6 +107,7 @@ def test_the_documents_own_environment_trains(workshop: Path) -> None:
         assert {client.scene(record.query.scene).question for record in replay(client)} == {question}
     finally:
         store.stop()
+    assert (folder.path / "backflip.mp4").exists(), "its render was filmed"
     again = backflip("evaluate", folder.path, "--episodes", "2", "--json")
     assert json.loads(again.stdout)["metrics"]["steps_per_episode"] == 1000
 
