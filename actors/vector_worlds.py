@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
-import mujoco
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from actors.simulators.envpool_tasks import About, about
-from contracts.clip import Camera, Scene
-from contracts.spaces import ActionSpace, ObservationSpace, Spaces
+from actors.simulators.gymnasium_physics import require_physics
+from actors.simulators.gymnasium_scene import about_environment, scene_of
+from actors.simulators.saved_model import SavedModel
+from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
+from contracts.clip import Scene
+from contracts.spaces import ObservationSpace, Spaces
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(observation [N, D] after the step, the environment's reward [N]) -> [N]."""
@@ -21,8 +25,8 @@ Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 class VectorWorlds:
     """The worlds of a vector environment, which somebody else steps.
 
-    Where they lie in this process and show their MuJoCo ``model`` and ``data``, a state is qpos and qvel, and
-    can be drawn; elsewhere it is the observation.
+    Where they lie in this process and show their MuJoCo ``model`` and ``data``, a state is what that has
+    of positions and velocities, and can be drawn; elsewhere it is the observation.
 
     Args:
         question: what people are asked about two clips; "" takes the one that is known for the task.
@@ -33,71 +37,60 @@ class VectorWorlds:
     """
 
     def __init__(self, envs: VectorEnv, question: str = "", score: Score | None = None) -> None:
-        self.name = _name(envs)
-        known = about(self.name)
-        self.spaces, self._middle, self._half_range = _spaces(
-            self.name, envs.single_observation_space, envs.single_action_space
-        )
+        base: Any = envs.unwrapped
+        here = base.envs if isinstance(base, SyncVectorEnv) else []
+        self._worlds: list[gymnasium.Env] = [world.unwrapped for world in here]
+        self._count = envs.num_envs
+        self.name = _name(envs, self._worlds)
+        try:
+            self._flatten = Flattening(envs.single_observation_space)
+            self._controls = Controls(envs.single_action_space)
+        except UnsupportedSpace as error:
+            raise ValueError(f"{self.name} {error}") from None
+        self.spaces = Spaces(ObservationSpace((self._flatten.size,)), self._controls.action)
         self.autoreset = _autoreset(self.name, envs)
+        known = about_environment(self.name, self._worlds[0]) if self._worlds else about(self.name)
         self.score = known.score if score is None else score
-        self._worlds, mjcf = _mujoco_worlds(envs)
-        self.scene = _scene(self.name, self._worlds, mjcf, known, question or known.question)
-        model = self._worlds[0].model if self._worlds else None
-        self.state_size = self.spaces.observation.size if model is None else model.nq + model.nv
+        self.scene, self._saved = _scene(self.name, replace(known, question=question or known.question), self._worlds)
 
-    def observed(self, observation: np.ndarray) -> np.ndarray:
+    @property
+    def state_size(self) -> int:
+        """S, the width of a state."""
+        return self.spaces.observation.size if self._saved is None else self._saved.size
+
+    def observed(self, observation: Any) -> np.ndarray:
         """As the reward model sees it, float32 [N, D], ours to keep. Raises ValueError where it is not finite."""
-        observed = np.array(observation, np.float32)
+        observed = self._flatten(observation, (self._count,))
         broken = np.flatnonzero(~np.isfinite(observed).all(-1))
         if len(broken):
             raise ValueError(f"{self.name}: world {broken[0]} observes numbers that are not finite")
         return observed
 
+    def last_observed(self, observed: np.ndarray, finals: dict[int, Any]) -> np.ndarray:
+        """``observed`` with the last observations of the worlds whose episodes ended; raises as `observed`."""
+        shown = observed.copy()
+        for world, final in finals.items():
+            shown[world] = self._flatten(final)
+            if not np.isfinite(shown[world]).all():
+                raise ValueError(f"{self.name}: world {world} observes numbers that are not finite")
+        return shown
+
     def acted(self, action: np.ndarray) -> np.ndarray:
-        """int64 [N], or float32 [N, A] scaled from the environment's range to [-1, 1]."""
-        if self.spaces.action.kind == "discrete":
-            return np.asarray(action, np.int64) - int(self._middle[0])
-        return ((np.asarray(action) - self._middle) / self._half_range).astype(np.float32)
+        """As a policy of ours would act; see `contracts.spaces.ActionSpace`."""
+        return self._controls.ours(action)
 
     def state(self, observation: np.ndarray) -> np.ndarray:
         """float32 [N, S], see `contracts.clip.Track`; ``observation`` is what the worlds show just now."""
-        if not self._worlds:
+        if self._saved is None:
             return observation
-        return np.stack(
-            [np.concatenate((world.data.qpos, world.data.qvel)) for world in self._worlds], dtype=np.float32
-        )
+        return np.stack([self._saved.state(*require_physics(world)) for world in self._worlds])
 
 
-def _name(envs: VectorEnv) -> str:
+def _name(envs: VectorEnv, worlds: list[gymnasium.Env]) -> str:
     """The id that it was made by, else the class."""
-    first: Any = envs.unwrapped.envs[0] if isinstance(envs.unwrapped, SyncVectorEnv) else envs
+    first: Any = worlds[0] if worlds else envs
     spec = envs.spec or first.spec
     return type(first.unwrapped).__name__ if spec is None else spec.id
-
-
-def _spaces(name: str, observation: Any, action: Any) -> tuple[Spaces, np.ndarray, np.ndarray]:
-    """What the reward model sees, and the middle and half range of each control; of choices, the first."""
-    if not isinstance(observation, gymnasium.spaces.Box) or len(observation.shape) != 1:
-        raise ValueError(
-            f"{name} observes {observation}; only flat vectors are supported: "
-            "wrap it in gymnasium.wrappers.vector.FlattenObservation"
-        )
-    width = observation.shape[0]
-    if isinstance(action, gymnasium.spaces.Discrete):
-        first = np.array([action.start])
-        return Spaces(ObservationSpace((width,)), ActionSpace("discrete", int(action.n))), first, first
-    if (
-        not isinstance(action, gymnasium.spaces.Box)
-        or len(action.shape) != 1
-        or not np.isfinite([action.low, action.high]).all()
-    ):
-        raise ValueError(f"{name} acts by {action}; only choices and bounded vectors are supported")
-    middle, half_range = (action.low + action.high) / 2, (action.high - action.low) / 2
-    return (
-        Spaces(ObservationSpace((width,)), ActionSpace("continuous", len(middle))),
-        middle,
-        np.maximum(half_range, 1e-8),
-    )
 
 
 def _autoreset(name: str, envs: VectorEnv) -> AutoresetMode:
@@ -110,58 +103,7 @@ def _autoreset(name: str, envs: VectorEnv) -> AutoresetMode:
         ) from None
 
 
-def _mujoco_worlds(envs: VectorEnv) -> tuple[list[Any], str]:
-    """The worlds whose MuJoCo states can be read, and their model as XML that needs no file beside it."""
-    base = envs.unwrapped
-    worlds: list[Any] = [env.unwrapped for env in base.envs] if isinstance(base, SyncVectorEnv) else []
-    for world in worlds:
-        shown = isinstance(getattr(world, "model", None), mujoco.MjModel)
-        if not shown or not isinstance(getattr(world, "data", None), mujoco.MjData):
-            return [], ""
+def _scene(name: str, known: About, worlds: list[gymnasium.Env]) -> tuple[Scene, SavedModel | None]:
     if not worlds:
-        return [], ""
-    try:
-        mjcf = mujoco.MjSpec.from_file(worlds[0].fullpath).to_xml()
-        drawn = mujoco.MjModel.from_xml_string(mjcf)
-    except (AttributeError, ValueError):  # no file of its own, or one that needs others
-        return [], ""
-    sizes = {(world.model.nq, world.model.nv) for world in worlds}
-    return (worlds, mjcf) if sizes == {(drawn.nq, drawn.nv)} else ([], "")
-
-
-def _scene(name: str, worlds: list[Any], mjcf: str, known: About, question: str) -> Scene:
-    if not worlds:
-        return Scene(task=name, track="observation", timestep=known.timestep, question=question)
-    model = worlds[0].model
-    timestep = float(getattr(worlds[0], "dt", known.timestep))
-    return Scene(
-        task=name,
-        track="mujoco",
-        timestep=timestep,
-        question=question,
-        mjcf=mjcf,
-        camera=_camera(model, worlds[0].data),
-    )
-
-
-def _camera(model: mujoco.MjModel, data: mujoco.MjData) -> Camera:
-    """From the side, far enough for the whole of it; it follows the heaviest thing that can go away."""
-    roots = [body for body in range(1, model.nbody) if _can_leave(model, body)]
-    if not roots:
-        height, distance = float(model.stat.center[2]), 1.5 * float(model.stat.extent)
-        return Camera(lookat=(0.0, 0.0, height), distance=distance, elevation=-25.0)
-    root = max(roots, key=lambda body: float(model.body_subtreemass[body]))
-    parts = np.flatnonzero(model.body_rootid == root)
-    size = float(np.ptp(data.xpos[parts], axis=0).max()) + 0.5
-    height = float(data.subtree_com[root][2])
-    return Camera(lookat=(0.0, 0.0, height), distance=3.0 * size, elevation=-15.0, follow=model.body(root).name or None)
-
-
-def _can_leave(model: mujoco.MjModel, body: int) -> bool:
-    """Whether a body hangs on nothing: it is free, or slides without an end."""
-    first = int(model.body_jntadr[body])
-    return model.body_parentid[body] == 0 and any(
-        model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE
-        or (model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_SLIDE and not model.jnt_limited[joint])
-        for joint in range(first, first + int(model.body_jntnum[body]))
-    )
+        return Scene(task=name, track="observation", timestep=known.timestep, question=known.question), None
+    return scene_of(name, known, worlds[0])

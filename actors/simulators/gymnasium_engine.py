@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from actors.simulators.envpool_tasks import About, about
-from actors.simulators.gymnasium_physics import camera_on, edited_by, physics_of, require_physics
+from actors.simulators.gymnasium_physics import require_physics
+from actors.simulators.gymnasium_scene import about_environment, scene_of
 from actors.simulators.gymnasium_worlds import World, find, make
 from actors.simulators.protocol import FaultWatch, Transition
-from actors.simulators.saved_model import SavedModel, save
 from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
-from contracts.clip import Scene
 from contracts.spaces import ObservationSpace, Spaces
 
 
@@ -59,9 +54,9 @@ class GymnasiumSimulator:
             [lambda world=world: world for world in fenced], autoreset_mode=AutoresetMode.SAME_STEP
         )
         self._faults = FaultWatch(task)
-        self._about = _about(task, first)
+        self._about = about_environment(task, first)
         self.odometer_name = self._about.odometer_name
-        self.scene, self._saved = _scene(task, self._about, World(first, f"{task}: world 0", flatten, 1))
+        self.scene, self._saved = scene_of(task, self._about, World(first, f"{task}: world 0", flatten, 1))
         self.control_timestep = self.scene.timestep
         self._observation = np.zeros((worlds, flatten.size), np.float32)
         self._length = np.zeros(worlds, np.int64)  # of the episode that each world is in
@@ -108,31 +103,3 @@ class GymnasiumSimulator:
 
     def close(self) -> None:
         self._vector.close()
-
-
-def _about(task: str, env: gymnasium.Env) -> About:
-    """What is known of the family; of a user's own environment, what its ``metadata`` says of question and pace."""
-    known = about(task) if ":" not in task else About()
-    step = getattr(env.unwrapped, "dt", None) if physics_of(env) is not None else None
-    if isinstance(step, float) and step > 0:
-        known = replace(known, timestep=step)
-    elif known.timestep == About.timestep and (rate := env.metadata.get("render_fps")):
-        known = replace(known, timestep=1 / rate)
-    return replace(known, question=env.metadata.get("question", known.question))
-
-
-def _scene(task: str, known: About, world: World) -> tuple[Scene, SavedModel | None]:
-    """What draws its clips, and the model that this is made of where it has one."""
-    if physics_of(world) is None:
-        return Scene(task=task, track="observation", timestep=known.timestep, question=known.question), None
-    edited = edited_by(world)
-    model, _ = require_physics(world)
-    saved = save(model, edited)
-    return Scene(
-        task=task,
-        track="mujoco",
-        timestep=known.timestep,
-        question=known.question,
-        mjcf=saved.mjcf,
-        camera=camera_on(model),
-    ), saved

@@ -28,6 +28,11 @@ class SavedModel:
     _qpos: np.ndarray  # int [nq], indices into `_positions`
     _qvel: np.ndarray  # int [nv], indices into the environment's qvel and a zero after it
 
+    @property
+    def size(self) -> int:
+        """Numbers of a state."""
+        return len(self._qpos) + len(self._qvel)
+
     def state(self, model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
         """qpos, then qvel of the saved model, float32. What is edited by hand has no velocity."""
         velocities = np.append(data.qvel, 0.0)

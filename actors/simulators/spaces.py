@@ -75,7 +75,7 @@ class Flattening:
 
 
 class Controls:
-    """Actions of a policy as an environment wants them.
+    """Actions of a policy as an environment wants them, and back.
 
     Whole-numbered boxes and bits are choices; other boxes are scaled from [-1, 1] to their bounds.
 
@@ -89,6 +89,7 @@ class Controls:
             first = int(space.start)
             self.action = ActionSpace("discrete", int(space.n))
             self._native: Callable[[np.ndarray], np.ndarray] = lambda action: (action + first).astype(dtype)
+            self._ours: Callable[[np.ndarray], np.ndarray] = lambda native: native.astype(np.int64) - first
         elif isinstance(space, spaces.MultiDiscrete):
             self._choose(np.asarray(space.nvec), np.asarray(space.start), dtype)
         elif isinstance(space, spaces.MultiBinary):
@@ -106,6 +107,8 @@ class Controls:
             self._native = lambda action: (
                 middle + half * np.clip(action, -1.0, 1.0).reshape(len(action), *shape)
             ).astype(dtype)
+            width = np.where(half > 0, half, 1.0)  # what has one value alone is 0
+            self._ours = lambda native: ((native - middle) / width).reshape(len(native), -1).astype(np.float32)
         else:
             raise UnsupportedSpace(
                 f"acts by {brief(space)}; only choices and bounded controls are supported, and no mixture of both"
@@ -115,9 +118,14 @@ class Controls:
         """Actions of N worlds, see `ActionSpace`, as the environment's own: [N, *its shape]."""
         return self._native(action)
 
+    def ours(self, native: np.ndarray) -> np.ndarray:
+        """Actions of N worlds that somebody else chose, as a policy of ours would have; see `ActionSpace`."""
+        return self._ours(np.asarray(native))
+
     def _choose(self, choices: np.ndarray, first: np.ndarray, dtype: Any) -> None:
         self.action = ActionSpace.of_choices(tuple(map(int, choices.ravel())))
         self._native = lambda action: (action.reshape(len(action), *choices.shape) + first).astype(dtype)
+        self._ours = lambda native: (native.astype(np.int64) - first).reshape(len(native), -1)
 
 
 def brief(space: spaces.Space[Any]) -> str:

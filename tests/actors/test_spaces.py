@@ -119,6 +119,26 @@ def test_every_action_of_a_policy_is_one_of_the_environments(space: spaces.Space
         assert len(np.unique(native.reshape(2000, -1), axis=0)) == np.prod(expected.choices or (expected.size,))
 
 
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Discrete(3, start=5),
+        spaces.MultiDiscrete(np.array([[2, 3], [4, 5]])),
+        spaces.MultiBinary(3),
+        spaces.Box(0, 3, (2,), np.int8),
+        spaces.Box(-2.0, 2.0, (2, 2)),
+        spaces.Box(np.array([0, -2, 1], np.float32), np.array([10, 2, 1], np.float32)),
+    ],
+)
+def test_what_somebody_else_chose_is_an_action_of_ours(space: spaces.Space[Any]) -> None:
+    controls = Controls(space)
+    space.seed(0)
+    native = np.stack([space.sample() for _ in range(20)])
+    ours = controls.ours(native)
+    assert (ours.shape, ours.dtype) == ((20, *controls.action.shape), controls.action.dtype)
+    np.testing.assert_allclose(controls(ours), native, atol=1e-5)
+
+
 def test_controls_reach_from_bound_to_bound() -> None:
     controls = Controls(ACTIONS["controls"][0])
     np.testing.assert_allclose(

@@ -8,7 +8,7 @@ import gymnasium
 import mujoco
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, Graph, MultiDiscrete
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from actors.vector_worlds import VectorWorlds
@@ -71,15 +71,25 @@ def test_actions_come_in_our_range() -> None:
 @pytest.mark.parametrize(
     ("observation", "action", "said"),
     [
-        (Box(0, 255, (8, 8, 3), np.uint8), Discrete(2), "only flat vectors"),
-        (Discrete(4), Discrete(2), "only flat vectors"),
-        (VECTOR, MultiDiscrete([2, 3]), "only choices and bounded vectors"),
-        (VECTOR, Box(-np.inf, np.inf, (2,)), "only choices and bounded vectors"),
+        (Box(0, 255, (84, 84, 3), np.uint8), Discrete(2), "observes frames"),
+        (Graph(VECTOR, None), Discrete(2), "only vectors, and dicts and tuples of them"),
+        (VECTOR, Box(-np.inf, np.inf, (2,)), "without bounds|only choices and bounded controls"),
     ],
 )
 def test_what_is_not_supported_is_named(observation: Any, action: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=f"Spaced .*{said}"):
+    with pytest.raises(ValueError, match=f"Spaced .*({said})"):
         VectorWorlds(vector(observation, action))
+
+
+def test_a_dict_is_one_vector_also_of_a_single_world() -> None:
+    parts = Dict({"near": VECTOR, "sign": Discrete(2)})
+    worlds = VectorWorlds(vector(parts, MultiDiscrete([2, 3])))
+    observed = worlds.observed({"near": np.zeros((2, 3)), "sign": np.array([0, 1])})
+    np.testing.assert_array_equal(observed, [[0, 0, 0, 1, 0], [0, 0, 0, 0, 1]])
+    last = worlds.last_observed(observed, {1: {"near": np.ones(3), "sign": 0}})
+    np.testing.assert_array_equal(last, [[0, 0, 0, 1, 0], [1, 1, 1, 1, 0]])
+    assert observed[1, 0] == 0, "what it was given is left as it is"
+    np.testing.assert_array_equal(worlds.acted(np.array([[1, 2], [0, 1]])), [[1, 2], [0, 1]])
 
 
 def test_an_environment_must_say_how_it_restarts() -> None:
