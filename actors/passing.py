@@ -17,7 +17,7 @@ class Step:
     """One step of all N worlds; ``observation`` and ``state`` are from before it."""
 
     observation: np.ndarray  # float32 [N, D]
-    action: np.ndarray  # float32 [N, A] in [-1, 1] if continuous, int64 [N] if discrete
+    action: np.ndarray  # see `contracts.spaces.ActionSpace`
     state: np.ndarray  # float32 [N, S]
     score: np.ndarray  # float32 [N], the task's own
     reward: np.ndarray  # float32 [N], the model's
@@ -70,12 +70,11 @@ class PassingSlabs:
 
     def _begin(self) -> None:
         shape, spaces = self._shape, self._spaces
-        continuous = spaces.action.kind == "continuous"
         episodes: list[Episode] = []
         self._rows = 0
         self._rollout = Rollout(
             observation=np.empty((*shape, spaces.observation.size), np.float32),
-            action=np.empty((*shape, spaces.action.size) if continuous else shape, np.float32 if continuous else int),
+            action=np.empty((*shape, *spaces.action.shape), spaces.action.dtype),
             log_prob=np.zeros(shape, np.float32),
             reward=np.empty(shape, np.float32),
             terminated=np.empty(shape, bool),

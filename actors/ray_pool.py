@@ -19,7 +19,6 @@ import ray
 import torch
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
-from actors.scoring import score_patiently
 from actors.simulators.protocol import SimulationFault
 from actors.worker import ActorFailed, Worker, WorkerSpec
 from contracts import log as log_setup
@@ -28,7 +27,7 @@ from contracts.rollout import Rollout
 from contracts.status import Status
 from labeling_gateway.client import GatewayClient, StoreError
 from learner.policy import PolicySnapshot
-from reward_service.client import RewardClient
+from reward_service.client import RewardClient, RewardServiceUnavailable
 
 log = logging.getLogger("backflip.actors")
 
@@ -84,12 +83,22 @@ class RolloutActor:
     def _score(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
         """Waits out a reward service that is down: this slab is held, and no further one is sampled."""
         assert self._reward is not None
-        self._status = Status("having a slab scored")
-        scores = score_patiently(self._reward, observation, action, self._note_waiting)
-        return scores.reward, scores.version
-
-    def _note_waiting(self, seconds: float) -> None:
-        self._status = Status(f"waiting {seconds:.0f} s for the reward service", held_up=True)
+        waiting_since: float | None = None
+        while True:
+            try:
+                self._status = Status("having a slab scored") if waiting_since is None else self._status
+                scores = self._reward.score(observation, action)
+            except RewardServiceUnavailable as error:
+                if waiting_since is None:
+                    waiting_since = time.monotonic()
+                    log.warning("sampling pauses: %s", error)
+                waited = time.monotonic() - waiting_since
+                self._status = Status(f"waiting {waited:.0f} s for the reward service", held_up=True)
+                time.sleep(_RETRY_SECONDS)
+            else:
+                if waiting_since is not None:
+                    log.info("sampling goes on after %.0f s", time.monotonic() - waiting_since)
+                return scores.reward, scores.version
 
 
 @contextmanager

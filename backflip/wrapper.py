@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
 from actors.clips import cut_clips
 from actors.passing import PassingSlabs, Step
-from actors.scoring import score_patiently
 from actors.simulators.protocol import SimulationFault
 from actors.vector_worlds import Score, VectorWorlds
 from backflip.config import TrainConfig
@@ -30,10 +28,8 @@ from backflip.wrapped_run import open_wrapped_run, wrapped_config
 from contracts.rollout import UNFITTED
 from labeling_gateway.config import LabelsConfig
 from learner.loop import Progress
-from reward_service.client import Scores
 from reward_service.config import RewardConfig
-
-log = logging.getLogger("backflip.wrapper")
+from reward_service.versions import newest_version
 
 _SAY_SECONDS = 5.0
 _IDLE_SECONDS = 0.1
@@ -75,7 +71,6 @@ class LearnedReward(VectorWrapper):
         )
         self._observation = np.zeros((envs.num_envs, self._worlds.spaces.observation.size), np.float32)
         self._over = np.zeros(envs.num_envs, bool)  # whose episode has ended, and whose next step is no step
-        self._say_from = 0.0
         self._ended = ExitStack()
         try:
             self._open(config, run)
@@ -89,12 +84,13 @@ class LearnedReward(VectorWrapper):
         folder = self._ended.enter_context(open_wrapped_run(config, run, spaces))
         last = last_snapshot(folder)
         self._progress = Progress() if last is None else Progress(last.env_steps, wall_seconds=last.wall_seconds)
+        self._reward_model = folder.reward_model
+        self._version = newest_version(self._reward_model)
         self._services = Services(config, folder, spaces, scene)
         self._ended.callback(self._services.stop)
         for line in self._services.wait_up():
             print(line, file=sys.stderr, flush=True)
         self._services.listen()
-        self._scoring = self._ended.enter_context(ThreadPoolExecutor(1, thread_name_prefix="reward"))
         self._recorder = self._ended.enter_context(Recorder(folder, config, scene.timestep, self._progress))
         self._report, self._next_report = RunReport(folder), 0.0
 
@@ -115,15 +111,12 @@ class LearnedReward(VectorWrapper):
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         before, valid = self._observation, ~self._over
         action, state = self._worlds.acted(actions), self._worlds.state(self._observation)
-        # The service scores while the environment simulates.
-        scoring = self._scoring.submit(self._score, before, self._worlds.spaces.action.encode(action))
         observation, env_reward, terminated, truncated, infos = self.env.step(actions)
-        scores = scoring.result()
         terminated, truncated = np.asarray(terminated, bool), np.asarray(truncated, bool)
         ended = terminated | truncated
         self._observation = self._observed(self._worlds.observed, observation)
         self._over = self._still_over(ended)
-        reward = np.where(valid, scores.reward, 0.0)
+        reward = np.where(valid, self._score(before, self._worlds.spaces.action.encode(action)), np.float32(0.0))
         self._pass_on(
             Step(
                 observation=before,
@@ -134,8 +127,7 @@ class LearnedReward(VectorWrapper):
                 terminated=terminated,
                 truncated=truncated,
                 valid=valid,
-            ),
-            scores.version,
+            )
         )
         everywhere = np.ones(self.num_envs, bool)
         infos = infos | {"env_reward": env_reward, "_env_reward": everywhere}
@@ -180,8 +172,9 @@ class LearnedReward(VectorWrapper):
         self._ended.close()
         super().close(**kwargs)
 
-    def _pass_on(self, step: Step, version: int) -> None:
+    def _pass_on(self, step: Step) -> None:
         """What is wanted of a step beside the training: clips, progress, curves. It never waits."""
+        version = self._version.number
         self._progress.env_steps += int(step.valid.sum())
         whole = self._slabs.add(step, version)
         if whole is None:
@@ -209,14 +202,20 @@ class LearnedReward(VectorWrapper):
             gateway.report_run(self._report.fields(snapshot, facts))
             self._next_report = time.monotonic() + REPORT_SECONDS
 
-    def _score(self, observation: np.ndarray, action: np.ndarray) -> Scores:
-        assert self._services.reward is not None
-        return score_patiently(self._services.reward, observation, action, self._say_waiting)
+    def _score(self, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """Rewards by the newest version, float32 [N].
 
-    def _say_waiting(self, seconds: float) -> None:
-        if time.monotonic() >= self._say_from:
-            log.warning("waiting %.0f s for the reward service", seconds)
-            self._say_from = time.monotonic() + _SAY_SECONDS
+        A version that is published never changes and lies in the run's folder, so it is loaded once and scores
+        here: for the few transitions of one step a call of the service would cost ten times as much, and the
+        training would wait whenever the service did.
+        """
+        if self._services.facts.reward_version > self._version.number:
+            self._version = newest_version(self._reward_model)
+        ensemble = self._version.ensemble
+        if ensemble is None:
+            return np.zeros(len(observation), np.float32)
+        with _one_torch_thread():
+            return ensemble.score(observation, action).mean(axis=1)
 
     def _observed(self, observe: Callable[[Any], np.ndarray], observation: Any) -> np.ndarray:
         try:
@@ -241,3 +240,14 @@ class LearnedReward(VectorWrapper):
                 return ended
             case AutoresetMode.DISABLED:  # until it is reset
                 return self._over | ended
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """So little is computed that sharing it out costs more, on a busy machine a hundred times as much."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -52,6 +52,7 @@ def network(inputs: int, outputs: int) -> nn.Sequential:
 
 def main(args: Args) -> None:
     torch.manual_seed(args.seed)
+    torch.set_num_threads(1)  # the networks are small, and other processes want the cores
 
     # The environment. Statistics go below the learned reward: they are then of the true one.
     envs = RecordEpisodeStatistics(gymnasium.make_vec(args.env, num_envs=args.worlds))
