@@ -14,7 +14,7 @@ from actors.simulators.gymnasium_physics import camera_on, physics_of, require_p
 from actors.simulators.saved_model import SavedModel, save
 from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
 from contracts.clip import Scene
-from contracts.spaces import ObservationSpace, Spaces
+from contracts.spaces import Spaces
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(observation [N, D] after the step, the environment's reward [N]) -> [N]."""
@@ -38,13 +38,11 @@ class VectorWorlds:
         self.name = _name(envs)
         known = about(self.name)
         try:
-            self._flatten, self._controls = (
-                Flattening(envs.single_observation_space),
-                Controls(envs.single_action_space),
-            )
+            self._flatten = Flattening(envs.single_observation_space)
+            self._controls = Controls(envs.single_action_space)
         except UnsupportedSpace as error:
             raise ValueError(f"{self.name} {error}") from None
-        self.spaces = Spaces(ObservationSpace((self._flatten.size,)), self._controls.action)
+        self.spaces = Spaces(self._flatten.space, self._controls.action)
         self._count = envs.num_envs
         self.autoreset = _autoreset(self.name, envs)
         self.score = known.score if score is None else score

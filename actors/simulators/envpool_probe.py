@@ -13,7 +13,8 @@ from functools import cache
 
 from actors.simulators.envpool_families import family
 
-_NEEDS_NOTHING = ("classic_control", "toy_text")  # nothing but what EnvPool brings; not worth the second that it takes
+# Nothing but what EnvPool brings: not worth the second that it takes.
+_NEEDS_NOTHING = ("atari", "classic_control", "toy_text")
 _SECONDS = 180.0  # the slowest of them read meshes for twenty
 
 
