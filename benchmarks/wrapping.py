@@ -1,17 +1,22 @@
 """What the learned reward costs somebody else's loop: a vector environment alone against it wrapped, in turns.
 
-The wrapped one has a fitted reward model, cuts its clips and offers them; its questions are all answered.
+The wrapped one has a fitted reward model, cuts its clips and offers them; its questions are all answered. Beside it,
+what one call of the reward service takes that scores as many transitions.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 from gymnasium.vector import VectorEnv
 
 import backflip
@@ -20,8 +25,8 @@ ENVIRONMENTS = (("CartPole-v1", 8), ("CartPole-v1", 64), ("Hopper-v5", 8), ("Hop
 _TURN_SECONDS = 1.0
 
 
-def measure(id: str, worlds: int, rounds: int) -> tuple[float, float]:
-    """Steps of all worlds together a second, acting at random: alone, and wrapped; medians of the turns."""
+def measure(id: str, worlds: int, rounds: int) -> tuple[float, float, float]:
+    """Seconds of a step of all worlds alone, of one wrapped, and of a call of the service; medians of the turns."""
     alone = gymnasium.make_vec(id, worlds, vectorization_mode="sync")
     with tempfile.TemporaryDirectory() as folder:
         labels = backflip.LabelsConfig(budget=20, upfront=1.0, clip_steps=10)
@@ -29,37 +34,47 @@ def measure(id: str, worlds: int, rounds: int) -> tuple[float, float]:
         wrapped = backflip.learned_reward(inner, Path(folder) / "run", steps=10**9, labels=labels)
         try:
             wrapped.wait_for_reward(120.0)
-            seconds: dict[VectorEnv, list[float]] = {alone: [], wrapped: []}
-            for envs in seconds:
-                envs.reset(seed=0)
+            service = wrapped._services.reward
+            assert service is not None
+            spaces = wrapped._worlds.spaces
+            observation = np.zeros((worlds, spaces.observation.size), np.float32)
+            action = np.zeros((worlds, spaces.action.size), np.float32)
+            ways = (_stepping(alone), _stepping(wrapped), partial(service.score, observation, action))
+            seconds: list[list[float]] = [[], [], []]
             for _ in range(rounds):
-                for envs, times in seconds.items():
-                    times.append(_step_seconds(envs))
+                for way, times in zip(ways, seconds, strict=True):
+                    times.append(_seconds(way))
         finally:
             wrapped.close()
             alone.close()
-    return worlds / statistics.median(seconds[alone]), worlds / statistics.median(seconds[wrapped])
+    return statistics.median(seconds[0]), statistics.median(seconds[1]), statistics.median(seconds[2])
 
 
-def _step_seconds(envs: VectorEnv) -> float:
-    actions = [envs.action_space.sample() for _ in range(100)]
-    steps, started = 0, time.perf_counter()
+def _stepping(envs: VectorEnv) -> Callable[[], object]:
+    envs.reset(seed=0)
+    actions = itertools.cycle([envs.action_space.sample() for _ in range(100)])
+    return lambda: envs.step(next(actions))
+
+
+def _seconds(way: Callable[[], object]) -> float:
+    """Of one call, over a turn of many."""
+    calls, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < _TURN_SECONDS:
-        envs.step(actions[steps % len(actions)])
-        steps += 1
-    return passed / steps
+        way()
+        calls += 1
+    return passed / calls
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.wrapping", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="the medians are over this many turns")
     rounds = parser.parse_args().rounds
-    print("| environment | worlds | alone, steps/s | wrapped, steps/s | a step of all worlds costs more by |")
-    print("|---|---|---|---|---|")
+    print("| environment | worlds | alone, steps/s | wrapped, steps/s | a step costs more by | a call of the service |")
+    print("|---|--:|--:|--:|--:|--:|")
     for id, worlds in ENVIRONMENTS:
-        alone, wrapped = measure(id, worlds, rounds)
-        more = 1000 * worlds * (1 / wrapped - 1 / alone)
-        print(f"| {id} | {worlds} | {alone:,.0f} | {wrapped:,.0f} | {more:.2f} ms |", flush=True)
+        alone, wrapped, service = measure(id, worlds, rounds)
+        rates = f"{worlds / alone:,.0f} | {worlds / wrapped:,.0f}"
+        print(f"| {id} | {worlds} | {rates} | {1e3 * (wrapped - alone):.2f} ms | {1e3 * service:.2f} ms |", flush=True)
 
 
 if __name__ == "__main__":
