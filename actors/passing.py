@@ -8,7 +8,7 @@ import numpy as np
 
 from actors.episodes import EpisodeCounter
 from actors.sampler import Track
-from contracts.rollout import UNFITTED, Episode, Rollout
+from contracts.rollout import UNFITTED, Rollout
 from contracts.spaces import Spaces
 
 
@@ -54,7 +54,7 @@ class PassingSlabs:
         rollout.reward_version = reward_version
         ended = step.terminated | step.truncated
         nothing = np.zeros(self._shape[1], np.float32)
-        self._rollout.episodes += self._counter.step(step.valid, ended, step.score, step.reward, nothing)
+        rollout.episodes += self._counter.step(step.valid, ended, step.score, step.reward, nothing)
         self._rows += 1
         if self._rows < self._shape[0]:
             return None
@@ -70,7 +70,6 @@ class PassingSlabs:
 
     def _begin(self) -> None:
         shape, spaces = self._shape, self._spaces
-        episodes: list[Episode] = []
         self._rows = 0
         self._rollout = Rollout(
             observation=np.empty((*shape, spaces.observation.size), np.float32),
@@ -85,7 +84,6 @@ class PassingSlabs:
             last_observation=np.empty((shape[1], spaces.observation.size), np.float32),
             policy_version=self._slabs,
             reward_version=UNFITTED,
-            episodes=episodes,
         )
         self._track = Track(
             state=np.empty((*shape, self._state_size), np.float32),

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from actors.simulators.envpool_tasks import About, about
-from actors.simulators.gymnasium_physics import camera_on, physics_of, require_physics
+from actors.simulators.gymnasium_physics import physics_of, require_physics, scene_of
 from actors.simulators.saved_model import SavedModel, save
 from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
 from contracts.clip import Scene
@@ -119,11 +119,5 @@ def _scene(name: str, worlds: list[gymnasium.Env], saved: SavedModel | None, kno
     if saved is None:
         return Scene(task=name, track="observation", timestep=known.timestep, question=question)
     model, _ = require_physics(worlds[0])
-    return Scene(
-        task=name,
-        track="mujoco",
-        timestep=float(getattr(worlds[0].unwrapped, "dt", known.timestep)),
-        question=question,
-        mjcf=saved.mjcf,
-        camera=camera_on(model),
-    )
+    timestep = float(getattr(worlds[0].unwrapped, "dt", known.timestep))
+    return scene_of(name, model, saved, timestep=timestep, question=question)

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actors.simulators.envpool_tasks import About, about
 from actors.simulators.frames import as_pictures, observing
-from actors.simulators.gymnasium_physics import camera_on, edited_by, physics_of, require_physics
+from actors.simulators.gymnasium_physics import edited_by, physics_of, require_physics, scene_of
 from actors.simulators.gymnasium_worlds import Maker, World, filming, find, make
 from actors.simulators.protocol import FaultWatch, Transition
 from actors.simulators.saved_model import SavedModel, save
@@ -156,11 +156,4 @@ def _scene(task: str, known: About, world: World, *, filmed: bool) -> tuple[Scen
     edited = edited_by(world)
     model, _ = require_physics(world)
     saved = save(model, edited)
-    return Scene(
-        task=task,
-        track="mujoco",
-        timestep=known.timestep,
-        question=known.question,
-        mjcf=saved.mjcf,
-        camera=camera_on(model),
-    ), saved
+    return scene_of(task, model, saved, timestep=known.timestep, question=known.question), saved

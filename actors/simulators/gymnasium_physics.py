@@ -7,8 +7,8 @@ import mujoco
 import numpy as np
 
 from actors.simulators.protocol import SimulationFault
-from actors.simulators.saved_model import SHOWN_GROUPS, Edited
-from contracts.clip import Camera
+from actors.simulators.saved_model import SHOWN_GROUPS, Edited, SavedModel
+from contracts.clip import Camera, Scene
 
 _RESETS = 4
 
@@ -49,7 +49,19 @@ def require_physics(env: gymnasium.Env) -> tuple[mujoco.MjModel, mujoco.MjData]:
     return found
 
 
-def camera_on(model: mujoco.MjModel) -> Camera:
+def scene_of(task: str, model: mujoco.MjModel, saved: SavedModel, *, timestep: float, question: str) -> Scene:
+    """What draws its states; ``saved`` is the model as a scene can carry it."""
+    return Scene(
+        task=task,
+        track="mujoco",
+        timestep=timestep,
+        question=question,
+        mjcf=saved.mjcf,
+        camera=_camera_on(model),
+    )
+
+
+def _camera_on(model: mujoco.MjModel) -> Camera:
     """From the side, with the whole model in the picture; along with a robot that can walk away."""
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
