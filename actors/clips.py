@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from actors.sampler import Shot, Track
-from contracts.clip import Clip
+from contracts.clip import Clip, Scene
 from contracts.film import encode_film
 from contracts.rollout import Rollout
 from contracts.spaces import Spaces
@@ -20,6 +20,22 @@ def plan_shots(worlds: int, steps: int, length: int, count: int, random: np.rand
     filmed = random.permutation(worlds)[:count]
     starts = random.integers(0, steps - length + 1, len(filmed))
     return [Shot(int(world), int(start), length) for world, start in zip(filmed, starts, strict=True)]
+
+
+def candidates(
+    rollout: Rollout,
+    track: Track,
+    spaces: Spaces,
+    scene: Scene,
+    *,
+    length: int,
+    count: int,
+    random: np.random.Generator,
+) -> list[Clip]:
+    """What a slab has to ask about: what was filmed of it where its clips are films, else `cut_clips`."""
+    if scene.track == "frames":
+        return cut_shots(rollout, track, spaces, scene.hash, timestep=scene.timestep)
+    return cut_clips(rollout, track, spaces, scene.hash, length=length, count=count, random=random)
 
 
 def cut_shots(rollout: Rollout, track: Track, spaces: Spaces, scene: str, *, timestep: float) -> list[Clip]:

@@ -9,63 +9,76 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from actors.simulators.envpool_tasks import About, about
+from actors.simulators.envpool_tasks import About, about, own_reward
+from actors.simulators.frames import as_pictures, observing
 from actors.simulators.gymnasium_physics import physics_of, require_physics, scene_of
+from actors.simulators.gymnasium_worlds import as_picture, one_line
 from actors.simulators.saved_model import SavedModel, save
-from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
+from actors.simulators.spaces import Controls, UnsupportedSpace
 from contracts.clip import Scene
 from contracts.spaces import Spaces
 
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""(observation [N, D] after the step, the environment's reward [N]) -> [N]."""
+"""(observation [N, D] or [N, C, H, W] after the step, the environment's reward [N]) -> [N]."""
 
 
 class VectorWorlds:
     """The worlds of a vector environment, which somebody else steps.
 
     Where they lie in this process and show their MuJoCo ``model`` and ``data``, a state is qpos and qvel, and
-    can be drawn; elsewhere it is the observation. Observations and actions are flattened as our own engines do.
+    can be drawn. Elsewhere clips are films, of what they render or else of the frames that they observe; where
+    there is neither, a state is the observation. Observations and actions become what our own engines make of them.
+
+    Worlds that render are reset and drawn once, to see that they do.
 
     Args:
         question: what people are asked about two clips; "" takes the one that is known for the task.
         score: what a scripted teacher judges by; None takes the task's own, in a form that varies from step to step.
 
     Raises:
-        ValueError: observations or actions are of a kind that is not supported, or nothing says how episodes restart.
+        ValueError: observations or actions are of a kind that is not supported, they render no pictures although
+            they were made to, or nothing says how episodes restart.
     """
 
     def __init__(self, envs: VectorEnv, question: str = "", score: Score | None = None) -> None:
         self.name = _name(envs)
-        known = about(self.name)
+        known = about(self.name).beside(envs.metadata)
         try:
-            self._flatten = Flattening(envs.single_observation_space)
+            self._observe = observing(envs.single_observation_space)
             self._controls = Controls(envs.single_action_space)
         except UnsupportedSpace as error:
             raise ValueError(f"{self.name} {error}") from None
-        self.spaces = Spaces(self._flatten.space, self._controls.action)
-        self._count = envs.num_envs
+        self.spaces = Spaces(self._observe.space, self._controls.action)
+        observed = self.spaces.observation
+        self._envs, self.count = envs, envs.num_envs
         self.autoreset = _autoreset(self.name, envs)
-        self.score = known.score if score is None else score
+        known_score = own_reward if observed.is_frames else known.score  # which knows what it finds in a vector
+        self.score = known_score if score is None else score
         self._worlds = _mujoco_worlds(envs)
         self._saved = _saved(self._worlds)
-        self.scene = _scene(self.name, self._worlds, self._saved, known, question or known.question)
-        self.state_size = self.spaces.observation.size if self._saved is None else self._saved.size
+        self._renders = self._saved is None and envs.render_mode == "rgb_array"
+        filmed = self._saved is None and (self._renders or observed.is_frames)
+        self.scene = _scene(self.name, self._worlds, self._saved, known, question or known.question, filmed=filmed)
+        self.state_size = self._saved.size if self._saved is not None else 0 if filmed else observed.size
+        if self._renders:
+            envs.reset()
+            self._rendered(np.arange(1))
 
     def observed(self, observation: Any) -> np.ndarray:
-        """As the reward model sees it, float32 [N, D], ours to keep.
+        """As the reward model sees it, [N, D] or [N, C, H, W], ours to keep; see `contracts.spaces.ObservationSpace`.
 
         Raises:
             ValueError: it is not finite, or not of the shape that its space promises.
         """
-        observed = self._flatten(observation, (self._count,))
-        broken = np.flatnonzero(~np.isfinite(observed).all(-1))
+        observed = np.array(self._observe(observation, (self.count,)))
+        broken = np.flatnonzero(~np.isfinite(observed.reshape(len(observed), -1)).all(-1))
         if len(broken):
             raise ValueError(f"{self.name}: world {broken[0]} observes numbers that are not finite")
         return observed
 
     def observed_last(self, observations: Sequence[Any]) -> np.ndarray:
-        """Single observations that some of the worlds showed last: float32 [n, D]. Raises as `observed`."""
-        observed = np.stack([self._flatten(observation) for observation in observations])
+        """Single observations that some of the worlds showed last: [n, ...]. Raises as `observed`."""
+        observed = np.stack([self._observe(observation) for observation in observations])
         if not np.isfinite(observed).all():
             raise ValueError(f"{self.name}: a world observed numbers that are not finite as its episode ended")
         return observed
@@ -76,9 +89,32 @@ class VectorWorlds:
 
     def state(self, observation: np.ndarray) -> np.ndarray:
         """float32 [N, S], see `contracts.clip.Track`; ``observation`` is what the worlds show just now."""
-        if self._saved is None:
-            return observation
-        return np.stack([self._saved.state(*require_physics(world)) for world in self._worlds])
+        if self._saved is not None:
+            return np.stack([self._saved.state(*require_physics(world)) for world in self._worlds])
+        return observation if self.state_size else np.empty((len(observation), 0), np.float32)
+
+    def pictures(self, worlds: np.ndarray, observation: np.ndarray) -> Sequence[np.ndarray]:
+        """What some of the worlds look like just now, as ``observation`` of all shows them: uint8 [H, W, 3] each.
+
+        Raises:
+            ValueError: they were to be rendered, and what came is no picture.
+        """
+        if not len(worlds):
+            return ()
+        return self._rendered(worlds) if self._renders else list(as_pictures(observation[worlds]))
+
+    def _rendered(self, worlds: np.ndarray) -> list[np.ndarray]:
+        base = self._envs.unwrapped
+        try:
+            if isinstance(base, SyncVectorEnv):  # the others need not be drawn
+                return [as_picture(base.envs[world].render()) for world in worlds]
+            drawn = self._envs.render() or ()
+            return [as_picture(drawn[world]) for world in worlds]
+        except Exception as error:
+            raise ValueError(
+                f"{self.name}: it was made with render_mode rgb_array, and its render gives {one_line(error)}; "
+                "without a render mode nothing is rendered"
+            ) from None
 
 
 def _name(envs: VectorEnv) -> str:
@@ -115,9 +151,12 @@ def _saved(worlds: list[gymnasium.Env]) -> SavedModel | None:
     return save(models[0])
 
 
-def _scene(name: str, worlds: list[gymnasium.Env], saved: SavedModel | None, known: About, question: str) -> Scene:
+def _scene(
+    name: str, worlds: list[gymnasium.Env], saved: SavedModel | None, known: About, question: str, *, filmed: bool
+) -> Scene:
     if saved is None:
-        return Scene(task=name, track="observation", timestep=known.timestep, question=question)
+        track = "frames" if filmed else "observation"
+        return Scene(task=name, track=track, timestep=known.timestep, question=question)
     model, _ = require_physics(worlds[0])
     timestep = float(getattr(worlds[0].unwrapped, "dt", known.timestep))
     return scene_of(name, model, saved, timestep=timestep, question=question)

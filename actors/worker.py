@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from actors.clips import cut_clips, cut_shots, plan_shots
+from actors.clips import candidates, plan_shots
 from actors.config import ActorsConfig
 from actors.sampler import Sampler, Shot, Track
 from actors.simulators.protocol import Simulator
@@ -87,7 +87,9 @@ class Worker:
         self.sampler.count_episodes(seen, track)
         self._reward_version = seen.reward_version
         if self._offer is not None and self.spec.actors.candidates:
-            self._offer(self._candidates(seen, track))
+            length, count = self.spec.clip_steps, self._count()
+            clips = candidates(seen, track, self.spaces, self.scene, length=length, count=count, random=self._random)
+            self._offer(clips)
         return rollout if rollout is seen else rollout.judged_as(seen)
 
     def _count(self) -> int:
@@ -103,19 +105,6 @@ class Worker:
             return []
         sampler, length = self.sampler, self.spec.clip_steps
         return plan_shots(sampler.worlds, sampler.steps, length, self._count(), self._random)
-
-    def _candidates(self, rollout: Rollout, track: Track) -> list[Clip]:
-        if self.scene.track == "frames":
-            return cut_shots(rollout, track, self.spaces, self.scene.hash, timestep=self.scene.timestep)
-        return cut_clips(
-            rollout,
-            track,
-            self.spaces,
-            self.scene.hash,
-            length=self.spec.clip_steps,
-            count=self._count(),
-            random=self._random,
-        )
 
     def close(self) -> None:
         self.sampler.close()

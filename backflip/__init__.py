@@ -121,13 +121,14 @@ def learned_reward(
     beside the program, until `close`.
 
     Args:
-        envs: observes flat vectors, and acts by choices or bounded vectors.
+        envs: observes vectors or pictures (uint8), and acts by choices or bounded vectors. Made with render mode
+            rgb_array it is filmed by its `render`.
         run: the run's folder. One that is there already goes on from its answers and its reward model.
         steps: that the training will take over all worlds; the questions are spread over them.
         labels: how many questions there are, how long their clips, and who answers.
         reward_model: the ensemble and its fits.
         question: what people are asked about two clips.
-        score: what a scripted teacher judges by, from the observations after a step [N, D] and the environment's
+        score: what a scripted teacher judges by, from the observations after a step [N, ...] and the environment's
             reward [N]; the environment's reward if left out, where its ids have no better one.
 
     Raises:

@@ -51,6 +51,7 @@ def job_for(env: str, engine: str | None = None) -> Job:
 
 def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
     """As `job_for`, and some worlds of it to look at."""
+    from actors.simulators.atari_games import knows_score
     from actors.simulators.envpool_families import family  # EnvPool takes a second to import
 
     engine, choice = _engine_of(env, engine)
@@ -67,6 +68,8 @@ def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
     if simulator.spaces.observation.is_frames:
         config = replace(frames_config(config.preset, env), engine=config.engine)
         if family(env.partition(":")[0]) == "atari":
+            if not knows_score(env):
+                choice += "; where it shows its score is not known, and the reward model may learn to read it"
             return Job(config, choice), simulator
     try:
         length = _usual_length(simulator)

@@ -35,7 +35,7 @@ _ATARI_LEARNER = PPOConfig(
 )
 
 # A fit to frames takes a minute and not a second: half the steps, and half as often.
-_ATARI_REWARD = RewardConfig(
+FRAMES_REWARD = RewardConfig(
     learning_rate=3e-4, first_fit_steps=100, fit_steps=60, fit_growth=0.2, batch_queries=16, hidden_of_frames=(64,)
 )
 
@@ -50,7 +50,7 @@ def frames_config(name: str, task: str) -> TrainConfig:
         actors=_ATARI_ACTORS,
         labels=LabelsConfig(budget=5500, clip_steps=25, upfront=0.1),
         learner=_ATARI_LEARNER,
-        reward_model=_ATARI_REWARD,
+        reward_model=FRAMES_REWARD,
     )
 
 

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from actors.config import ActorsConfig
+from actors.vector_worlds import VectorWorlds
 from backflip.config import WRAPPED, TrainConfig
 from backflip.errors import UserError
 from backflip.labels import labels_to_begin_with
+from backflip.presets import FRAMES_REWARD
 from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
 from backflip.system import require_store
 from contracts.files import write_whole
@@ -24,28 +26,32 @@ _SHORTEST_SLAB = 32
 
 
 def wrapped_config(
-    task: str,
+    worlds: VectorWorlds,
     run: Path,
-    worlds: int,
     steps: int,
     seed: int,
     labels: LabelsConfig | None,
     reward_model: RewardConfig | None,
 ) -> TrainConfig:
-    """The job as `config.json` keeps it; what concerns a learner of ours is not used. Raises ValueError."""
+    """The job as `config.json` keeps it; what concerns a learner of ours is not used.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
     labels = labels or LabelsConfig()
+    frames = worlds.spaces.observation.is_frames
     slab_steps = max(_SLAB_CLIPS * labels.clip_steps, _SHORTEST_SLAB)
     return TrainConfig(
-        preset=task,
+        preset=worlds.name,
         engine=WRAPPED,
-        task=task,
+        task=worlds.name,
         steps=steps,
         seed=seed,
         out=run.parent,
         name=run.name,
-        actors=ActorsConfig(count=1, worlds=worlds, slab_steps=slab_steps),
+        actors=ActorsConfig(count=1, worlds=worlds.count, slab_steps=slab_steps),
         labels=labels,
-        reward_model=reward_model or RewardConfig(),
+        reward_model=reward_model or (FRAMES_REWARD if frames else RewardConfig()),
     )
 
 

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from actors.clips import cut_clips
+from actors.clips import candidates, plan_shots
 from actors.passing import PassingSlabs, Step
+from actors.sampler import Shot
 from actors.simulators.protocol import SimulationFault
 from actors.vector_worlds import Score, VectorWorlds
 from backflip.config import TrainConfig
 from backflip.errors import UserError
+from backflip.newest_reward import NewestReward
 from backflip.recorder import Recorder, last_snapshot
 from backflip.run_report import SECONDS as REPORT_SECONDS
 from backflip.run_report import RunReport
 from backflip.services import Services
-from backflip.system import Facts
+from backflip.system import Facts, require_scorable
 from backflip.wrapped_run import open_wrapped_run, wrapped_config
 from contracts.rollout import UNFITTED
 from labeling_gateway.config import LabelsConfig
 from learner.loop import Progress
 from reward_service.config import RewardConfig
-from reward_service.versions import newest_version
 
 _SAY_SECONDS = 5.0
 _IDLE_SECONDS = 0.1
@@ -61,15 +61,14 @@ class LearnedReward(VectorWrapper):
         super().__init__(envs)
         try:
             self._worlds = VectorWorlds(envs, question, score)
-            config = wrapped_config(self._worlds.name, run, envs.num_envs, steps, seed, labels, reward_model)
+            config = wrapped_config(self._worlds, run, steps, seed, labels, reward_model)
         except ValueError as error:
             raise UserError(str(error)) from None
+        require_scorable(config, self._worlds.spaces)
         self._config = config
         self._random = np.random.default_rng(seed)
-        self._slabs = PassingSlabs(
-            config.actors.slab_steps, envs.num_envs, self._worlds.spaces, self._worlds.state_size
-        )
-        self._observation = np.zeros((envs.num_envs, self._worlds.spaces.observation.size), np.float32)
+        observed = self._worlds.spaces.observation
+        self._observation = np.zeros((envs.num_envs, *observed.shape), observed.dtype)
         self._over = np.zeros(envs.num_envs, bool)  # whose episode has ended, and whose next step is no step
         self._ended = ExitStack()
         try:
@@ -80,12 +79,13 @@ class LearnedReward(VectorWrapper):
 
     def _open(self, config: TrainConfig, run: Path) -> None:
         spaces, scene = self._worlds.spaces, self._worlds.scene
-        self._scene = scene.hash
         folder = self._ended.enter_context(open_wrapped_run(config, run, spaces))
         last = last_snapshot(folder)
         self._progress = Progress() if last is None else Progress(last.env_steps, wall_seconds=last.wall_seconds)
-        self._reward_model = folder.reward_model
-        self._version = newest_version(self._reward_model)
+        self._reward = NewestReward(folder.reward_model, spaces)
+        self._slabs = PassingSlabs(
+            config.actors.slab_steps, self.num_envs, spaces, self._worlds.state_size, self._shots
+        )
         self._services = Services(config, folder, spaces, scene)
         self._ended.callback(self._services.stop)
         for line in self._services.wait_up():
@@ -110,13 +110,15 @@ class LearnedReward(VectorWrapper):
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         before, valid = self._observation, ~self._over
-        action, state = self._worlds.acted(actions), self._worlds.state(self._observation)
+        action, state = self._worlds.acted(actions), self._worlds.state(before)
+        pictures = self._pictures(self._slabs.filmed())
         observation, env_reward, terminated, truncated, infos = self.env.step(actions)
         terminated, truncated = np.asarray(terminated, bool), np.asarray(truncated, bool)
         ended = terminated | truncated
         self._observation = self._observed(self._worlds.observed, observation)
         self._over = self._still_over(ended)
-        reward = np.where(valid, self._score(before, self._worlds.spaces.action.encode(action)), np.float32(0.0))
+        self._reward.follow(self._services.facts.reward_version)
+        reward = np.where(valid, self._reward.score(before, self._worlds.spaces.action.encode(action)), np.float32(0.0))
         self._pass_on(
             Step(
                 observation=before,
@@ -127,6 +129,7 @@ class LearnedReward(VectorWrapper):
                 terminated=terminated,
                 truncated=truncated,
                 valid=valid,
+                pictures=pictures,
             )
         )
         everywhere = np.ones(self.num_envs, bool)
@@ -174,25 +177,16 @@ class LearnedReward(VectorWrapper):
 
     def _pass_on(self, step: Step) -> None:
         """What is wanted of a step beside the training: clips, progress, curves. It never waits."""
-        version = self._version.number
+        version = self._reward.number
         self._progress.env_steps += int(step.valid.sum())
         whole = self._slabs.add(step, version)
         if whole is None:
             return
         rollout, track = whole
-        config, gateway = self._config, self._services.gateway
+        config, gateway, worlds = self._config, self._services.gateway, self._worlds
         assert gateway is not None
-        # Before the first fit people wait for questions: each world gives a clip. Afterwards a few are enough.
-        count = self.num_envs if version == UNFITTED else config.actors.candidates
-        clips = cut_clips(
-            rollout,
-            track,
-            self._worlds.spaces,
-            self._scene,
-            length=config.labels.clip_steps,
-            count=count,
-            random=self._random,
-        )
+        length, count = config.labels.clip_steps, self._count()
+        clips = candidates(rollout, track, worlds.spaces, worlds.scene, length=length, count=count, random=self._random)
         gateway.offer(clips)
         gateway.report_progress(self._progress.env_steps, config.steps)
         self._progress.episodes, self._progress.reward_version = rollout.episodes, version
@@ -202,20 +196,25 @@ class LearnedReward(VectorWrapper):
             gateway.report_run(self._report.fields(snapshot, facts))
             self._next_report = time.monotonic() + REPORT_SECONDS
 
-    def _score(self, observation: np.ndarray, action: np.ndarray) -> np.ndarray:
-        """Rewards by the newest version, float32 [N].
+    def _count(self) -> int:
+        """How many clips a slab gives: before the first fit people wait for questions, afterwards a few are enough."""
+        return self.num_envs if self._reward.number == UNFITTED else self._config.actors.candidates
 
-        A version that is published never changes and lies in the run's folder, so it is loaded once and scores
-        here: for the few transitions of one step a call of the service would cost ten times as much, and the
-        training would wait whenever the service did.
-        """
-        if self._services.facts.reward_version > self._version.number:
-            self._version = newest_version(self._reward_model)
-        ensemble = self._version.ensemble
-        if ensemble is None:
-            return np.zeros(len(observation), np.float32)
-        with _one_torch_thread():
-            return ensemble.score(observation, action).mean(axis=1)
+    def _shots(self) -> list[Shot]:
+        """What the slab that begins is filmed for."""
+        if self._worlds.scene.track != "frames":
+            return []
+        config = self._config
+        return plan_shots(
+            self.num_envs, config.actors.slab_steps, config.labels.clip_steps, self._count(), self._random
+        )
+
+    def _pictures(self, worlds: np.ndarray) -> Sequence[np.ndarray]:
+        """Of what these show just now."""
+        try:
+            return self._worlds.pictures(worlds, self._observation)
+        except ValueError as error:
+            raise SimulationFault(str(error)) from None
 
     def _observed(self, observe: Callable[[Any], np.ndarray], observation: Any) -> np.ndarray:
         try:
@@ -240,14 +239,3 @@ class LearnedReward(VectorWrapper):
                 return ended
             case AutoresetMode.DISABLED:  # until it is reset
                 return self._over | ended
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """So little is computed that sharing it out costs more, on a busy machine a hundred times as much."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

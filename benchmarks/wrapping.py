@@ -37,7 +37,7 @@ def measure(id: str, worlds: int, rounds: int) -> tuple[float, float, float]:
             service = wrapped._services.reward
             assert service is not None
             spaces = wrapped._worlds.spaces
-            observation = np.zeros((worlds, spaces.observation.size), np.float32)
+            observation = np.zeros((worlds, *spaces.observation.shape), spaces.observation.dtype)
             action = np.zeros((worlds, spaces.action.size), np.float32)
             ways = (_stepping(alone), _stepping(wrapped), partial(service.score, observation, action))
             seconds: list[list[float]] = [[], [], []]

@@ -9,7 +9,7 @@ import envpool
 import numpy as np
 from envpool.registration import registry
 
-from actors.simulators.atari_games import game, goals
+from actors.simulators.atari_games import blank, game, goals
 from actors.simulators.envpool_engine import scattered
 from actors.simulators.protocol import Transition, UnknownTask
 from contracts.clip import Scene
@@ -114,7 +114,4 @@ class AtariSimulator:
 
     def _seen(self, screen: np.ndarray) -> np.ndarray:
         """A copy, what counts points blanked: uint8 [N, 4, 84, 84]."""
-        seen = screen.copy()
-        for rows, columns in self._game.blanked:
-            seen[:, :, rows, columns] = 0
-        return seen
+        return blank(screen.copy(), self._game.blanked)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from actors.simulators.atari_scores import SCORES, Box
+
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(the console's memory after the step, uint8 [N, 128]; the game's points [N]) -> [N]."""
-
-Box = tuple[slice, slice]
-"""Rows and columns of an 84 x 84 screen."""
 
 
 def points(memory: np.ndarray, reward: np.ndarray) -> np.ndarray:
@@ -83,5 +82,17 @@ def goals() -> list[str]:
 
 
 def game(task: str) -> Game:
-    """Games that are not described here are asked about in general words, their screen left whole."""
-    return _GAMES.get(task, Game())
+    """Games that are not described here are asked about in general words."""
+    return _GAMES.get(task) or Game(blanked=SCORES.get(task, ()))
+
+
+def knows_score(task: str) -> bool:
+    """Whether it is known where a game shows its score; else its screen is left whole."""
+    return bool(game(task).blanked)
+
+
+def blank(screen: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
+    """Blanks them where they are: uint8 [..., 84, 84], which is handed back."""
+    for rows, columns in boxes:
+        screen[..., rows, columns] = 0
+    return screen

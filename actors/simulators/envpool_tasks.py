@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,12 @@ class About:
     question: str = "In which clip does the agent do better?"
     score: Score = own_reward
     odometer_name: str = ""  # what elapsed steps mean, where they mean something
+
+    def beside(self, metadata: Mapping[str, Any]) -> About:
+        """With what an environment's own ``metadata`` says: its question, and its pace where none is known."""
+        rate = metadata.get("render_fps") if self.timestep == About.timestep else None
+        known = replace(self, timestep=1 / rate) if rate else self
+        return replace(known, question=metadata.get("question", self.question))
 
 
 _ABOUT = {

@@ -133,9 +133,7 @@ def _about(task: str, env: gymnasium.Env) -> About:
     step = getattr(env.unwrapped, "dt", None) if physics_of(env) is not None else None
     if isinstance(step, float) and step > 0:
         known = replace(known, timestep=step)
-    elif known.timestep == About.timestep and (rate := env.metadata.get("render_fps")):
-        known = replace(known, timestep=1 / rate)
-    return replace(known, question=env.metadata.get("question", known.question))
+    return known.beside(env.metadata)
 
 
 def _filmed(task: str, env: gymnasium.Env, maker: Maker) -> tuple[Maker, str]:

@@ -75,8 +75,13 @@ def filming(task: str, env: gymnasium.Env, maker: Maker) -> Maker:
 
 
 def picture_of(env: gymnasium.Env) -> np.ndarray:
-    """What its `render` draws, shrunk by a whole number, uint8 [H, W, 3]. Raises ValueError where that is none."""
-    picture: Any = np.asarray(env.render())
+    """What its `render` draws, see `as_picture`."""
+    return as_picture(env.render())
+
+
+def as_picture(drawn: Any) -> np.ndarray:
+    """What a `render` gave, shrunk by a whole number, uint8 [H, W, 3]. Raises ValueError where it is no picture."""
+    picture = np.asarray(drawn)
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise ValueError(f"an array {picture.dtype} {picture.shape}, not a picture uint8 [H, W, 3]")
     times = -(-max(picture.shape[:2]) // _LARGEST_PICTURE)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from actors.simulators.atari_engine import AtariSimulator
-from actors.simulators.atari_games import game
+from actors.simulators.atari_games import blank, game, knows_score
+from actors.simulators.atari_scores import SCORES
+from actors.simulators.envpool_families import families
 from actors.simulators.protocol import Draws, UnknownTask
 from actors.simulators.registry import make_simulator
 
@@ -36,7 +38,7 @@ def listen(simulator: AtariSimulator) -> list[dict]:
     return told
 
 
-@pytest.mark.parametrize("task", SEVEN)
+@pytest.mark.parametrize("task", [*SEVEN, "Alien-v5", "Boxing-v5", "MsPacman-v5"])
 def test_what_counts_points_is_blanked_for_agents_and_shown_to_people(task: str) -> None:
     simulator = make_simulator("envpool", task, worlds=2, seed=1, threads=1)
     assert isinstance(simulator, AtariSimulator) and isinstance(simulator, Draws)
@@ -56,6 +58,15 @@ def test_what_counts_points_is_blanked_for_agents_and_shown_to_people(task: str)
     assert shown.std() > 5
     assert simulator.scene.track == "frames" and simulator.scene.question.endswith("?")
     simulator.close()
+
+
+def test_only_a_small_part_of_a_screen_is_blanked_and_only_of_games_that_are_known() -> None:
+    assert set(SCORES) <= set(families()["atari"]) and not set(SCORES) & set(SEVEN)
+    for task in SCORES:
+        screen = np.ones((84, 84), np.uint8)
+        blanked = 1 - blank(screen, game(task).blanked).mean()
+        assert 0 < blanked < 0.07, task
+    assert knows_score("Enduro-v5:keep-even") and not knows_score("VideoChess-v5")
 
 
 def test_frames_are_stacked_oldest_first_and_the_seed_decides() -> None:

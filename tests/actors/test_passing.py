@@ -6,7 +6,7 @@ import numpy as np
 
 from actors.clips import cut_clips
 from actors.passing import PassingSlabs, Step
-from actors.sampler import Track
+from actors.sampler import Shot, Track
 from contracts.clip import Clip
 from contracts.rollout import Rollout
 from contracts.spaces import ActionSpace, ObservationSpace, Spaces
@@ -90,3 +90,21 @@ def test_an_episode_is_counted_across_slabs_and_slabs_are_the_callers_to_keep() 
     assert [episode.length for episode in second.episodes] == [3]
     assert second.episodes[0].true_return == 3.0
     assert (first.policy_version, second.policy_version) == (0, 1)
+
+
+def test_a_slab_is_filmed_where_it_was_planned_as_it_began() -> None:
+    plans = iter([[Shot(2, 1, 2), Shot(0, 2, 2)], [Shot(1, 0, 1)], []])
+    slabs = PassingSlabs(4, 3, SPACES, 0, lambda: next(plans))
+    asked, films = [], []
+    for moment in range(8):
+        worlds = slabs.filmed()
+        asked.append(worlds.tolist())
+        pictures = [np.full((4, 4, 3), 10 * moment + world, np.uint8) for world in worlds]
+        nothing, no = np.zeros(3, np.float32), np.zeros(3, bool)
+        observation = np.zeros((3, 2), np.float32)
+        none = np.empty((3, 0), np.float32)
+        whole = slabs.add(Step(observation, nothing[:, None], none, nothing, nothing, no, no, ~no, pictures), 0)
+        if whole is not None:
+            films.append({shot: [int(picture[0, 0, 0]) for picture in film] for shot, film in whole[1].films.items()})
+    assert asked == [[], [2], [2, 0], [0], [1], [], [], []]
+    assert films == [{Shot(2, 1, 2): [12, 22], Shot(0, 2, 2): [20, 30]}, {Shot(1, 0, 1): [41]}]

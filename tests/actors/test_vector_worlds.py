@@ -9,9 +9,10 @@ import mujoco
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from actors.vector_worlds import VectorWorlds
+from contracts.spaces import ObservationSpace
 
 
 class Spaced(gymnasium.Env):
@@ -81,10 +82,90 @@ def test_a_dict_is_one_vector_also_where_an_episode_has_ended() -> None:
     np.testing.assert_allclose(worlds.observed_last(last), expected[1:], rtol=1e-6)
 
 
+class Drawn(Spaced):
+    """Is drawn as a picture whose one bright row is the number of its steps."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
+
+    def __init__(self, observation: gymnasium.Space, render_mode: str | None) -> None:
+        super().__init__(observation, Discrete(2))
+        self.render_mode, self.moment = render_mode, 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self.moment = 0
+        return self._seen(), {}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.moment += 1
+        return self._seen(), 1.0, False, False, {}
+
+    def render(self) -> Any:
+        picture = np.zeros((60, 80, 3), np.uint8)
+        picture[self.moment] = 255
+        return picture
+
+    def _seen(self) -> np.ndarray:
+        return np.full(self.observation_space.shape or (), self.moment, self.observation_space.dtype)
+
+
+def drawn(observation: gymnasium.Space, render_mode: str | None = "rgb_array", asynchronous: bool = False) -> VectorEnv:
+    worlds = [lambda: Drawn(observation, render_mode)] * 3
+    return AsyncVectorEnv(worlds) if asynchronous else SyncVectorEnv(worlds)
+
+
+def pixels(*shape: int) -> Box:
+    return Box(0, 255, shape, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "seen"), [((84, 84, 4), (4, 84, 84)), ((4, 84, 84), (4, 84, 84)), ((2, 60, 80, 3), (6, 60, 80))]
+)
+def test_pictures_are_frames_whatever_the_order_of_their_axes(shape: tuple[int, ...], seen: tuple[int, ...]) -> None:
+    envs = drawn(pixels(*shape), None)
+    worlds = VectorWorlds(envs)
+    assert worlds.spaces.observation == ObservationSpace(seen) and worlds.scene.track == "frames"
+    shown = envs.reset()[0]
+    observation = worlds.observed(shown)
+    shown[:] = 9
+    assert observation.shape == (3, *seen) and not observation.any(), "ours to keep"
+    assert worlds.state(observation).shape == (3, 0)
+    assert worlds.observed_last([np.zeros(shape, np.uint8)]).shape == (1, *seen)
+    (picture,) = worlds.pictures(np.array([1]), np.arange(3, dtype=np.uint8)[:, None, None, None] + observation)
+    assert picture.shape == (*seen[1:], 3) and (picture == 1).all()
+    assert len(worlds.pictures(np.array([], int), observation)) == 0
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("observation", [VECTOR, pixels(84, 84)])
+def test_what_renders_is_filmed_as_it_is_just_now(observation: Box, asynchronous: bool) -> None:
+    envs = drawn(observation, asynchronous=asynchronous)
+    worlds = VectorWorlds(envs)
+    assert (worlds.scene.track, worlds.scene.timestep, worlds.state_size) == ("frames", 1 / 20, 0)
+    seen = worlds.observed(envs.reset()[0])
+    for _ in range(3):
+        seen = worlds.observed(envs.step(np.zeros(3, int))[0])
+    pictures = worlds.pictures(np.array([2, 0]), seen)
+    assert [picture.shape for picture in pictures] == [(60, 80, 3)] * 2
+    assert all(picture[3].all() and picture.sum() == picture[3].sum() for picture in pictures)
+    envs.close()
+
+
+def test_a_score_that_reads_a_vector_is_not_asked_about_pictures() -> None:
+    def seen(env: gymnasium.Env) -> gymnasium.Wrapper:
+        space = pixels(64, 64)
+        return gymnasium.wrappers.TransformObservation(env, lambda _: np.zeros(space.shape, np.uint8), space)
+
+    envs = gymnasium.make_vec("CartPole-v1", 2, vectorization_mode="sync", wrappers=[seen])
+    worlds = VectorWorlds(envs)
+    observation = worlds.observed(envs.reset()[0])
+    np.testing.assert_array_equal(worlds.score(observation, np.ones(2)), [1, 1])
+    assert worlds.scene.timestep == 0.02
+
+
 @pytest.mark.parametrize(
     ("observation", "action", "said"),
     [
-        (Box(0, 255, (84, 84, 3), np.uint8), Discrete(2), "observes frames"),
+        (Dict(eye=Box(0, 255, (84, 84, 3), np.uint8)), Discrete(2), "frames are supported alone"),
         (VECTOR, Box(-np.inf, np.inf, (2,)), "only choices and bounded controls"),
     ],
 )

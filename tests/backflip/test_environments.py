@@ -30,12 +30,14 @@ TINY = ("--actors.worlds", "8", "--actors.slab-steps", "64", "--steps", "6000", 
         ("TicTacToe-v1", None, "envpool", "TicTacToe-v1 runs on envpool"),
         ("Reacher-v5", None, "gymnasium", "can be drawn"),
         ("Enduro-v5:keep-even", None, "envpool", "runs on envpool"),
+        ("VideoChess-v5", None, "envpool", "where it shows its score is not known"),
     ],
 )
 def test_the_engine_is_chosen_and_said(env: str, engine: str | None, taken: str, said: str) -> None:
     job = job_for(env, engine)
     assert job.config.engine == taken and job.config.task == env
     assert said in job.choice and "\n" not in job.choice
+    assert ("score" in job.choice) == (env == "VideoChess-v5")
 
 
 def test_clips_are_as_long_as_episodes_allow() -> None:
@@ -68,6 +70,14 @@ def test_what_cannot_be_trained_is_said_in_one_line(
     assert shown.count("\n") == 1 and said in shown
     with pytest.raises(UserError):
         job_for(env, engine)
+
+
+def test_pictures_too_small_for_a_reward_model_are_refused_before_a_folder_is_made(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "--env", "tests.actors.own_environments:Screen", "--out", str(tmp_path)]) == 1
+    assert "Screen: frames of 40x50 are too small" in capfd.readouterr().err.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_preset_and_an_environment_are_not_both_trained(capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Text
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import backflip
@@ -56,8 +56,8 @@ class Walk(gymnasium.Env):
         return np.array([self.episode, self.time], np.float32)
 
 
-class Sees(Walk):
-    observation_space = Box(0, 255, (84, 84, 3), np.uint8)
+class Reads(Walk):
+    observation_space = Text(9)
 
 
 def walks(mode: AutoresetMode) -> SyncVectorEnv:
@@ -178,8 +178,8 @@ def test_a_program_that_is_killed_leaves_its_labels_and_no_process(tmp_path: Pat
 
 
 def test_what_cannot_be_wrapped_is_said_in_a_line_before_a_folder_is_made(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"Sees observes frames"):
-        backflip.learned_reward(SyncVectorEnv([lambda: Sees(4)] * 2), tmp_path / "run", steps=100)
+    with pytest.raises(UserError, match=r"Reads observes Text"):
+        backflip.learned_reward(SyncVectorEnv([lambda: Reads(4)] * 2), tmp_path / "run", steps=100)
     with pytest.raises(UserError, match="steps must be at least 1"):
         backflip.learned_reward(poles(), tmp_path / "run", steps=0)
     assert list(tmp_path.iterdir()) == []

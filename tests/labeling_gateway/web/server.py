@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -127,18 +127,24 @@ def cart_pole_clip(number: int) -> Clip:
 
 def ask(server: Server, count: int, *, cart_pole: bool = False, opinions: int = 1) -> list[Query]:
     """Puts questions about real clips in the queue."""
-    scene = CART_POLE if cart_pole else HOPPER.scene()
-    name = server.gateway.put_scene(scene)
     make = cart_pole_clip if cart_pole else hopper_clip
+    first = server.gateway.counts().asked
+    pairs = [(make(2 * number), make(2 * number + 1)) for number in range(first, first + count)]
+    return ask_about(server, CART_POLE if cart_pole else HOPPER.scene(), pairs, opinions)
+
+
+def ask_about(server: Server, scene: Scene, pairs: Sequence[tuple[Clip, Clip]], opinions: int = 1) -> list[Query]:
+    """Puts a question about each pair of clips of a scene in the queue."""
+    name = server.gateway.put_scene(scene)
     first = server.gateway.counts().asked
     queries: list[Query] = []
     clips: dict[str, bytes] = {}
-    for number in range(first, first + count):
-        a, b = (make(2 * number + side).to_bytes() for side in (0, 1))
+    for number, pair in enumerate(pairs, first):
+        a, b = (clip.to_bytes() for clip in pair)
         names = content_hash(a), content_hash(b)
         clips |= {names[0]: a, names[1]: b}
         queries.append(Query(f"{number:06d}-{names[0][:12]}", *names, name, "uniform", 0.0, 0, 0, opinions))
-    assert server.gateway.ask(queries, clips, 10**6) == count
+    assert server.gateway.ask(queries, clips, 10**6) == len(pairs)
     return queries
 
 
