@@ -34,7 +34,7 @@ from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
 from backflip.run_report import SECONDS as REPORT_SECONDS
 from backflip.run_report import RunReport
 from backflip.showing import draw_run
-from backflip.system import System, probe_task, require_scorable, require_store
+from backflip.system import System, probe_task, require_store
 from contracts.files import write_whole
 from contracts.memory import keep_freed_memory
 from labeling_gateway.store import StoreError
@@ -74,7 +74,6 @@ def train(config: TrainConfig, *, command: str | None = None) -> Run:
     """
     simulator = probe_task(config)  # an unknown task must not leave a folder behind
     simulator.close()
-    require_scorable(config, simulator.spaces)
     if config.needs_labels:
         require_store()
     with labels_to_begin_with(config, simulator.spaces) as archive:

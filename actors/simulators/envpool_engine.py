@@ -10,7 +10,7 @@ import numpy as np
 
 from actors.simulators.envpool_families import family
 from actors.simulators.envpool_tasks import about
-from actors.simulators.frames import as_pictures, observing
+from actors.simulators.frames import Frames, as_pictures, observing
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, FaultWatch, Transition, UnknownTask
 from actors.simulators.spaces import Controls, UnsupportedSpace
 from contracts.clip import Scene
@@ -69,7 +69,8 @@ class EnvPoolSimulator:
             )
             space, actions = self._pool.observation_space, self._pool.action_space
         try:
-            self._observe, self._controls = observing(space), Controls(actions)
+            stack = getattr(self._pool.spec.config, "stack_num", 1)
+            self._observe, self._controls = observing(space, stack), Controls(actions)
         except UnsupportedSpace as error:
             raise ValueError(f"envpool task {task} {error}") from None
         self.parts = self._observe.parts
@@ -135,7 +136,10 @@ class EnvPoolSimulator:
         return self._observation.reshape(self.worlds, -1)[:, : self.state_size].astype(np.float32)
 
     def pictures(self, worlds: np.ndarray) -> np.ndarray:
-        return self._pool.render(worlds.astype(np.int32)) if self._draws else as_pictures(self._observation[worlds])
+        if self._draws:
+            return self._pool.render(worlds.astype(np.int32))
+        assert isinstance(self._observe, Frames)
+        return as_pictures(self._observation[worlds], self._observe.channels)
 
     def measure(self, state: np.ndarray) -> dict[str, float]:
         """Nothing beyond an episode's length and score, which evaluation counts for every task."""

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ import gymnasium
 import mujoco
 import numpy as np
 from gymnasium.envs.registration import load_env_creator
-from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers import FrameStackObservation, TimeLimit
 
 from actors.simulators.frames import Frames, shrunk
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, SimulationFault, UnknownTask
@@ -100,6 +100,12 @@ def make(task: str, maker: Maker) -> tuple[gymnasium.Env, int]:
     if not isinstance(env, gymnasium.Env):
         raise ValueError(f"{task} makes a {type(env).__name__}, which is no gymnasium.Env")
     return env, _time_limit(env, task)
+
+
+def stacked(env: gymnasium.Env) -> int:
+    """How many observations gymnasium's own wrapper makes one of; 1 where there is no such wrapper."""
+    sizes = (wrapper.stack_size for wrapper in _wrappers(env) if isinstance(wrapper, FrameStackObservation))
+    return next(sizes, 1)
 
 
 class World(gymnasium.Wrapper):
@@ -198,10 +204,15 @@ def _without_early_ends(name: str) -> dict[str, bool]:
 
 def _time_limit(env: gymnasium.Env, task: str) -> int:
     """The registered one, or that of a `TimeLimit` among the wrappers."""
-    inner: Any = env
-    while isinstance(inner, gymnasium.Wrapper):
-        if isinstance(inner, TimeLimit):
-            return inner._max_episode_steps
-        inner = inner.env
+    for wrapper in _wrappers(env):
+        if isinstance(wrapper, TimeLimit):
+            return wrapper._max_episode_steps
     registered = gymnasium.registry.get(task.rpartition(":")[2])
     return (registered and registered.max_episode_steps) or USUAL_EPISODE_STEPS
+
+
+def _wrappers(env: gymnasium.Env) -> Iterator[gymnasium.Wrapper]:
+    """From the outside in."""
+    while isinstance(env, gymnasium.Wrapper):
+        yield env
+        env = env.env

@@ -8,7 +8,7 @@ import gymnasium
 import mujoco
 import numpy as np
 from gymnasium import spaces
-from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers import FrameStackObservation, TimeLimit
 
 
 class Counter(gymnasium.Env):
@@ -61,6 +61,37 @@ class Screen(Counter):
 
     def observe(self) -> Any:
         return np.full((40, 50, 3), self.count, np.uint8)
+
+
+class Canvas(Counter):
+    """Grey, and drawn into one array for ever."""
+
+    observation_space = spaces.Box(0, 255, (50, 60), np.uint8)
+
+    def __init__(self) -> None:
+        self.canvas = np.zeros((50, 60), np.uint8)
+
+    def observe(self) -> Any:
+        self.canvas[:] = self.count
+        return self.canvas
+
+
+class Lent(Drawn):
+    """Counts how many of it nobody has closed."""
+
+    out = 0
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        Lent.out += 1
+
+    def close(self) -> None:
+        Lent.out -= 1
+
+
+class LentAnyhow(Lent):
+    def __init__(self) -> None:
+        super().__init__("rgb_array")
 
 
 class Breaking(Counter):
@@ -150,6 +181,10 @@ class Table(gymnasium.Env):
 
 def limited() -> gymnasium.Env:
     return TimeLimit(Counter(), 4)
+
+
+def three_canvases() -> gymnasium.Env:
+    return FrameStackObservation(Canvas(), 3)
 
 
 def nothing() -> int:

@@ -13,6 +13,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 
 from actors.vector_worlds import VectorWorlds
 from contracts.spaces import ObservationSpace
+from tests.actors.own_environments import three_canvases
 
 
 class Spaced(gymnasium.Env):
@@ -186,3 +187,13 @@ def test_numbers_that_are_not_finite_are_told_with_their_world() -> None:
     worlds = VectorWorlds(vector(VECTOR, Discrete(2)))
     with pytest.raises(ValueError, match="world 1 observes numbers that are not finite"):
         worlds.observed(np.array([[0, 0, 0], [0, np.nan, 0]]))
+
+
+def test_three_grey_frames_are_shown_as_the_newest_and_the_next_ones_are_not_drawn_over_it() -> None:
+    envs = SyncVectorEnv([three_canvases] * 2)
+    worlds = VectorWorlds(envs)
+    first = worlds.observed(envs.reset()[0])
+    second = worlds.observed(envs.step(np.zeros(2, np.int64))[0])
+    assert not first.any() and (second[:, 2] == 1).all()
+    [picture] = worlds.pictures(np.array([1]), second)
+    assert picture.shape == (50, 60, 3) and (picture == 1).all()

@@ -72,14 +72,6 @@ def test_what_cannot_be_trained_is_said_in_one_line(
         job_for(env, engine)
 
 
-def test_pictures_too_small_for_a_reward_model_are_refused_before_a_folder_is_made(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["train", "--env", "tests.actors.own_environments:Screen", "--out", str(tmp_path)]) == 1
-    assert "Screen: frames of 40x50 are too small" in capfd.readouterr().err.splitlines()[-1]
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_preset_and_an_environment_are_not_both_trained(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "cartpole", "--env", "CartPole-v1"]) == 2
     assert "name a preset or an --env, not both: cartpole and CartPole-v1" in capfd.readouterr().err
