@@ -110,9 +110,12 @@ class EnvPoolSimulator:
         elapsed = np.asarray(info["elapsed_step"])
         valid = ~self._restarting
         terminated, truncated = terminated.astype(bool), truncated.astype(bool)
-        broken = np.asarray(~np.isfinite(observation.reshape(self.worlds, -1)).all(-1))
+        unseen = np.asarray(~np.isfinite(observation.reshape(self.worlds, -1)).all(-1))
+        unpaid = ~np.isfinite(reward) & ~unseen
+        broken = unseen | unpaid
         if broken.any():
-            self._faults.report(np.flatnonzero(broken), "its observation is not finite")
+            self._faults.report(np.flatnonzero(unseen), "its observation is not finite")
+            self._faults.report(np.flatnonzero(unpaid), "its reward is not finite")
             self._restart(broken, observation)
             valid, terminated, truncated = valid & ~broken, terminated & ~broken, truncated | broken
         score = self._about.score(observation, np.nan_to_num(reward))

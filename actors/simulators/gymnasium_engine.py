@@ -132,8 +132,8 @@ class GymnasiumSimulator:
 
 
 def _about(task: str, env: gymnasium.Env) -> About:
-    """What is known of the family; of a user's own environment, what its ``metadata`` says of question and pace."""
-    known = about(task) if ":" not in task else About()
+    """What is known of the id; of a user's own environment, what its ``metadata`` says of question and pace."""
+    known = about(task)
     step = getattr(env.unwrapped, "dt", None) if physics_of(env) is not None else None
     if isinstance(step, float) and step > 0:
         known = replace(known, timestep=step)

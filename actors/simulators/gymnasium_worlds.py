@@ -111,8 +111,8 @@ def stacked(env: gymnasium.Env) -> int:
 class World(gymnasium.Wrapper):
     """Observations as policy and reward model see them, a time limit, and no exception from a step.
 
-    A step that raises, or whose observation is not finite or not of the promised shape, ends its
-    episode; ``fault`` says then what was wrong, and is empty otherwise.
+    A step that raises, whose reward is not finite, or whose observation is not finite or not of the promised
+    shape, ends its episode; ``fault`` says then what was wrong, and is empty otherwise.
 
     Args:
         elapsed: steps that the first episode is taken to have done already.
@@ -147,14 +147,14 @@ class World(gymnasium.Wrapper):
         self.fault = ""
         try:
             observation, reward, terminated, truncated, _ = self.env.step(action)
-            observation, reward = self._sound(observation), float(reward)
+            observation, reward = self._sound(observation), _finite(reward)
         except Exception as error:
             self.fault = one_line(error)
             return self._last, 0.0, False, True, {}
         self._last = observation
         self._elapsed += 1
         truncated = bool(truncated) or self._elapsed >= self._episode_steps
-        return observation, reward if np.isfinite(reward) else 0.0, bool(terminated), truncated, {}
+        return observation, reward, bool(terminated), truncated, {}
 
     def picture(self) -> np.ndarray:
         """See `picture_of`. Raises SimulationFault: a clip without its picture would mislead whoever judges it."""
@@ -168,6 +168,13 @@ class World(gymnasium.Wrapper):
         if not np.isfinite(seen).all():
             raise ValueError("its observation is not finite")
         return seen
+
+
+def _finite(reward: Any) -> float:
+    number = float(reward)
+    if not np.isfinite(number):
+        raise ValueError("its reward is not finite")
+    return number
 
 
 def one_line(error: Exception) -> str:

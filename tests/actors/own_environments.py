@@ -76,6 +76,13 @@ class Canvas(Counter):
         return self.canvas
 
 
+class Sheets(Canvas):
+    """A new array for each picture."""
+
+    def observe(self) -> Any:
+        return super().observe().copy()
+
+
 class Lent(Drawn):
     """Counts how many of it nobody has closed."""
 
@@ -114,6 +121,13 @@ class NotANumber(Breaking):
         return {"count": np.array([np.nan], np.float32), "noise": np.zeros(1, np.float32)}
 
 
+class Unpaid(Counter):
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, reward, *rest = super().step(action)
+        wrong = self.count == 5 and self.np_random.random() < 0.3
+        return observation, np.inf if wrong else reward, *rest
+
+
 class OtherShape(Breaking):
     def wrong(self) -> Any:
         return {"count": np.zeros(2, np.float32), "noise": np.zeros(1, np.float32)}
@@ -127,6 +141,20 @@ class NeverRight(Counter):
 class NoStart(Counter):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         raise RuntimeError("no battery")
+
+
+class Crowded(Counter):
+    """There is room for fifteen."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        Crowded.made += 1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if Crowded.made > 15:
+            raise RuntimeError("no room is left")
+        return super().reset(seed=seed)
 
 
 class NotMade(Counter):
@@ -183,9 +211,12 @@ def limited() -> gymnasium.Env:
     return TimeLimit(Counter(), 4)
 
 
-def three_canvases() -> gymnasium.Env:
-    return FrameStackObservation(Canvas(), 3)
+def three_sheets() -> gymnasium.Env:
+    return FrameStackObservation(Sheets(), 3)
 
 
 def nothing() -> int:
     return 3
+
+
+gymnasium.register("mine/Acrobot-v1", Counter)

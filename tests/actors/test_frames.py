@@ -133,7 +133,7 @@ def test_the_last_frame_of_an_episode_is_kept_although_the_next_one_is_drawn_ove
 
 
 def test_three_grey_frames_are_no_picture_in_colour() -> None:
-    simulator = GymnasiumSimulator(f"{OWN}:three_canvases", 1, 0, stagger=False)
+    simulator = GymnasiumSimulator(f"{OWN}:three_sheets", 1, 0, stagger=False)
     simulator.reset()
     for step in range(1, 4):
         simulator.step(np.zeros(1, np.int64))
