@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,18 @@ def test_clips_are_as_long_as_episodes_allow() -> None:
     assert lengths["Pendulum-v1"] == 50
     assert 5 <= lengths["CartPole-v1"] <= 15
     assert 2 <= lengths["TicTacToe-v1"] <= 4
+
+
+def test_a_slow_machine_makes_the_same_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_for("CartPole-v1", "gymnasium")
+    minutes = count(step=60)
+    monkeypatch.setattr(time, "monotonic", lambda: next(minutes))
+    assert job_for("CartPole-v1", "gymnasium") == job
+
+
+def test_a_job_for_pictures_is_of_their_size() -> None:
+    config = job_for("tests.actors.own_environments:Screen").config
+    assert (config.labels.budget, config.steps, config.labels.clip_steps) == (5500, 10_000_000, 3)
 
 
 @pytest.mark.parametrize(
