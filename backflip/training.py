@@ -118,7 +118,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
         display.say(f"starting {config.preset} in {folder.path}")
         try:
             system = _open_system(config, folder, simulator, progress.env_steps)
-        except StoreError as error:
+        except (StoreError, SimulationFault) as error:
             raise UserError(str(error)) from None
         try:
             folder.write_config(config)

@@ -68,7 +68,8 @@ _ABOUT = (
         About(0.02, _POLE, cart_pole, "steps"),
     )
     | dict.fromkeys(
-        ("InvertedPendulum-v2", "InvertedPendulum-v4", "InvertedPendulum-v5"), About(0.04, _POLE, inverted_pendulum)
+        ("InvertedPendulum-v2", "InvertedPendulum-v4", "InvertedPendulum-v5"),
+        About(0.04, _POLE, inverted_pendulum, "steps"),
     )
     | dict.fromkeys(
         ("InvertedDoublePendulum-v2", "InvertedDoublePendulum-v4", "InvertedDoublePendulum-v5"),

@@ -94,6 +94,13 @@ def test_an_update_that_goes_wrong_ends_in_one_line_with_the_policy_before_it(tm
     assert backflip.evaluate(folder.path, episodes=2).true_return < 0
 
 
+def test_worlds_that_cannot_even_begin_are_told_in_one_line(tmp_path: Path) -> None:
+    task = f"{Crowded.__module__}:NoStart"
+    config = replace(SMALL, engine="gymnasium", task=task, out=tmp_path, name="run", reward="true")
+    with pytest.raises(UserError, match=f"^{task}: world 0: it cannot be reset: RuntimeError: no battery$"):
+        train(config)
+
+
 def test_worlds_that_fail_as_the_policy_is_measured_cost_no_summary(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
