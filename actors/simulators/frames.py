@@ -38,8 +38,7 @@ class Frames:
         height, width = (max(side // self._times, _SMALLEST_SIDE) for side in sides)
         self.space = ObservationSpace((channels, height, width))
         in_colour = channels / max(stack, math.prod(space.shape[:-3])) % 3 == 0
-        self.channels = 3 if in_colour else 1
-        """Of the newest picture, as people are shown it."""
+        self.channels = 3 if in_colour else 1  # of the newest picture, as people are shown it
         self.parts = [Part("frame", self.space.size, f"{channels} channels of {height}×{width} pixels")]
 
     def __call__(self, observation: Any, lead: tuple[int, ...] = ()) -> np.ndarray:
