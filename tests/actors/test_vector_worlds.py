@@ -73,7 +73,6 @@ def test_what_only_has_the_name_of_a_known_task_scores_as_it_pays() -> None:
         worlds = VectorWorlds(envs)
         assert worlds.name in ("mine/Acrobot-v1", "Acrobot")
         np.testing.assert_array_equal(worlds.score(np.ones((2, 3)), np.array([3.0, 4.0])), [3, 4])
-        assert worlds.scene.question == "In which clip does the agent do better?"
 
 
 def test_actions_come_in_our_range() -> None:
