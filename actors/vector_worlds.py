@@ -10,9 +10,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from actors.simulators.envpool_tasks import About, about, own_reward
-from actors.simulators.frames import as_pictures, observing
+from actors.simulators.frames import Frames, as_pictures, observing
 from actors.simulators.gymnasium_physics import physics_of, require_physics, scene_of
-from actors.simulators.gymnasium_worlds import as_picture, one_line
+from actors.simulators.gymnasium_worlds import as_picture, one_line, stacked
 from actors.simulators.saved_model import SavedModel, save
 from actors.simulators.spaces import Controls, UnsupportedSpace
 from contracts.clip import Scene
@@ -44,7 +44,7 @@ class VectorWorlds:
         self.name = _name(envs)
         known = about(self.name).beside(envs.metadata)
         try:
-            self._observe = observing(envs.single_observation_space)
+            self._observe = observing(envs.single_observation_space, _stacked(envs))
             self._controls = Controls(envs.single_action_space)
         except UnsupportedSpace as error:
             raise ValueError(f"{self.name} {error}") from None
@@ -70,7 +70,7 @@ class VectorWorlds:
         Raises:
             ValueError: it is not finite, or not of the shape that its space promises.
         """
-        observed = np.array(self._observe(observation, (self.count,)))
+        observed = self._observe(observation, (self.count,))
         broken = np.flatnonzero(~np.isfinite(observed.reshape(len(observed), -1)).all(-1))
         if len(broken):
             raise ValueError(f"{self.name}: world {broken[0]} observes numbers that are not finite")
@@ -101,7 +101,10 @@ class VectorWorlds:
         """
         if not len(worlds):
             return ()
-        return self._rendered(worlds) if self._renders else list(as_pictures(observation[worlds]))
+        if self._renders:
+            return self._rendered(worlds)
+        assert isinstance(self._observe, Frames)
+        return list(as_pictures(observation[worlds], self._observe.channels))
 
     def _rendered(self, worlds: np.ndarray) -> list[np.ndarray]:
         base = self._envs.unwrapped
@@ -122,6 +125,12 @@ def _name(envs: VectorEnv) -> str:
     first: Any = envs.unwrapped.envs[0] if isinstance(envs.unwrapped, SyncVectorEnv) else envs
     spec = envs.spec or first.spec
     return type(first.unwrapped).__name__ if spec is None else spec.id
+
+
+def _stacked(envs: VectorEnv) -> int:
+    """See `stacked`; worlds that cannot be looked into may be of any."""
+    base = envs.unwrapped
+    return stacked(base.envs[0]) if isinstance(base, SyncVectorEnv) else 1
 
 
 def _autoreset(name: str, envs: VectorEnv) -> AutoresetMode:

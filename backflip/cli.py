@@ -84,6 +84,7 @@ def evaluate(run: Run, episodes: int = 20, seed: int = 0, as_json: JsonFlag = Fa
     result = {
         "run": str(run),
         "episodes": evaluation.episodes,
+        "failed_episodes": evaluation.failed_episodes,
         "seed": seed,
         "true_return": evaluation.true_return,
         "metrics": evaluation.metrics,

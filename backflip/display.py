@@ -38,7 +38,7 @@ class Display:
             self._live.stop()
 
     def say(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, now: Snapshot, facts: Facts) -> None:
         clock = time.monotonic()

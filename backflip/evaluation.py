@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from actors.simulators.protocol import Draws, Simulator
+from actors.simulators.protocol import Draws, SimulationFault, Simulator
 from learner.policy import Policy
 
 _FILMED_STEPS = 900  # a minute of a game; all of one would be gigabytes
@@ -26,6 +26,7 @@ class EpisodeTrack:
     score: np.ndarray  # float32 [L], the task's own
     odometer: np.ndarray  # float32 [L]
     pictures: np.ndarray | None = None  # uint8 [l, H, W, 3], where no state draws it
+    failed: bool = False  # a fault of its world ended it
 
     def __len__(self) -> int:
         return len(self.score)
@@ -33,23 +34,28 @@ class EpisodeTrack:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means over whole episodes."""
+    """Means over whole episodes; those that a fault of their world ended are left out."""
 
     episodes: int
+    failed_episodes: int
     true_return: float
     metrics: dict[str, float]
-    tracks: list[EpisodeTrack]
+    tracks: list[EpisodeTrack]  # by world, failed ones too
 
 
 def evaluate(policy: Policy, simulator: Simulator) -> Evaluation:
     """One episode in each of the simulator's worlds, by the most likely actions.
 
     The simulator must not stagger its episodes. For the same seed the numbers are the same.
+
+    Raises:
+        SimulationFault: the simulator gives up, or no episode comes to its end.
     """
     rows: list[tuple[np.ndarray, ...]] = []
     counted: list[tuple[np.ndarray, np.ndarray]] = []
     observation = simulator.reset()
     running = np.ones(simulator.worlds, bool)
+    failed = np.zeros(simulator.worlds, bool)
     lengths = np.zeros(simulator.worlds, np.int64)
     while running.any():
         action = policy.mode(torch.from_numpy(observation)).numpy()
@@ -59,18 +65,23 @@ def evaluate(policy: Policy, simulator: Simulator) -> Evaluation:
         counted.append((transition.score, transition.odometer))
         observation = transition.observation
         lengths += running
+        failed |= running & ~transition.valid
         running &= ~(transition.terminated | transition.truncated)
     shown, columns = ([np.stack(column) for column in zip(*table, strict=True)] for table in (rows, counted))
-    tracks = [_track(shown, columns, world, int(length)) for world, length in enumerate(lengths)]
-    metrics: dict[str, list[float]] = {"steps_per_episode": [float(len(track)) for track in tracks]}
+    if failed.all():
+        raise SimulationFault(f"{simulator.scene.task}: a fault ended every one of {simulator.worlds} episodes")
+    tracks = [_track(shown, columns, world, int(lengths[world]), bool(failed[world])) for world in range(len(lengths))]
+    whole = [track for track in tracks if not track.failed]
+    metrics: dict[str, list[float]] = {"steps_per_episode": [float(len(track)) for track in whole]}
     if simulator.odometer_name:
-        metrics[f"{simulator.odometer_name}_per_episode"] = [float(track.odometer[-1]) for track in tracks]
-    for track in tracks:
+        metrics[f"{simulator.odometer_name}_per_episode"] = [float(track.odometer[-1]) for track in whole]
+    for track in whole:
         for name, value in simulator.measure(track.state).items():
             metrics.setdefault(name, []).append(value)
     return Evaluation(
-        episodes=len(tracks),
-        true_return=float(np.mean([track.score.sum() for track in tracks])),
+        episodes=len(whole),
+        failed_episodes=len(tracks) - len(whole),
+        true_return=float(np.mean([track.score.sum() for track in whole])),
         metrics={name: float(np.mean(values)) for name, values in metrics.items()},
         tracks=tracks,
     )
@@ -85,8 +96,8 @@ def _row(simulator: Simulator, observation: np.ndarray, action: np.ndarray) -> t
     return *(column[:1].copy() for column in row), simulator.pictures(np.zeros(1, np.int64))
 
 
-def _track(shown: list[np.ndarray], counted: list[np.ndarray], world: int, length: int) -> EpisodeTrack:
+def _track(shown: list[np.ndarray], counted: list[np.ndarray], world: int, length: int, failed: bool) -> EpisodeTrack:
     columns = [column[:length, world] if world < column.shape[1] else column[:0, 0] for column in shown]
     observation, action, state, *pictures = columns
     score, odometer = (column[:length, world] for column in counted)
-    return EpisodeTrack(observation, action, state, score, odometer, pictures[0] if pictures else None)
+    return EpisodeTrack(observation, action, state, score, odometer, pictures[0] if pictures else None, failed)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actors.simulators.protocol import Simulator
+from actors.simulators.protocol import SimulationFault, Simulator
 from backflip.config import TrainConfig
 from backflip.display import Display
 from backflip.errors import UserError
@@ -27,11 +27,14 @@ from reward_service.versions import RewardModel
 
 
 def evaluate_run(path: Path, *, episodes: int, seed: int) -> Evaluation:
-    """Raises UserError where there is no such run, or it has no policy yet."""
+    """Raises UserError where there is no such run, it has no policy yet, or its worlds fail."""
     folder = open_run_folder(path)
     config = folder.read_config()
     simulator = probe_task(config, worlds=episodes, seed=seed)
-    return evaluate(_policy(folder, config, simulator), simulator)
+    try:
+        return evaluate(_policy(folder, config, simulator), simulator)
+    except SimulationFault as error:
+        raise UserError(str(error)) from None
 
 
 def draw_run(
@@ -57,7 +60,7 @@ def video_of_run(
         beside: another run, whose episodes are drawn on the right of these, from the same starts.
 
     Raises:
-        UserError: there is no such run, its task cannot be drawn, or the file cannot be written.
+        UserError: there is no such run, its worlds fail or cannot be drawn, or the file cannot be written.
     """
     folder = open_run_folder(path)
     shown = [folder] if beside is None else [folder, open_run_folder(beside)]
@@ -82,7 +85,7 @@ def video_of_run(
             for row in range(rows):
                 films[row] += cells[row * columns : (row + 1) * columns]
         write_video(target, films, timesteps[0], every=steps_per_frame(timesteps[0]))
-    except CannotDraw as error:
+    except (CannotDraw, SimulationFault) as error:
         raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror or error}") from None
@@ -124,11 +127,12 @@ def serve_reward_of_run(path: Path, address: str, *, allow_remote: bool) -> None
 
 
 def typical(evaluation: Evaluation) -> EpisodeTrack:
-    """The episode whose true return is the median: neither the luckiest nor the worst. Of games, the one filmed."""
+    """The whole episode whose true return is the median: neither the luckiest nor the worst. Of films, the only one."""
     if evaluation.tracks[0].pictures is not None:
         return evaluation.tracks[0]
-    order = np.argsort([track.score.sum() for track in evaluation.tracks], kind="stable")
-    return evaluation.tracks[int(order[len(order) // 2])]
+    whole = [track for track in evaluation.tracks if not track.failed]
+    order = np.argsort([track.score.sum() for track in whole], kind="stable")
+    return whole[int(order[len(order) // 2])]
 
 
 def _policy(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> Policy:

@@ -16,7 +16,6 @@ from backflip.config import WRAPPED, TrainConfig
 from backflip.errors import UserError
 from backflip.run_folder import RunFolder
 from contracts.rollout import UNFITTED
-from contracts.spaces import Spaces
 from contracts.status import Status
 from labeling_gateway.alarms import Alarm
 from labeling_gateway.client import Counts, GatewayClient
@@ -24,7 +23,6 @@ from labeling_gateway.embedded import EmbeddedStore, start_embedded
 from labeling_gateway.store import StoreError, connect
 from learner.loop import Progress, RolloutSource
 from reward_service.config import RewardConfig
-from reward_service.ensemble import convolved_size
 from reward_service.versions import newest_version
 
 _WORLD_SEEDS = 1_000  # seeds an actor has to itself, so that no two groups of worlds share one
@@ -203,15 +201,6 @@ def probe_task(config: TrainConfig, *, worlds: int = 1, seed: int = 0) -> Simula
         )
     except (ValueError, ImportError, SimulationFault) as error:
         raise UserError(str(error)) from None
-
-
-def require_scorable(config: TrainConfig, spaces: Spaces) -> None:
-    """Raises UserError where no reward model can be made for what is observed: else its service would find out."""
-    if config.needs_labels and spaces.observation.is_frames:
-        try:
-            convolved_size(spaces.observation.shape)
-        except ValueError as error:
-            raise UserError(f"{config.task}: {error}") from None
 
 
 def reward_config(config: TrainConfig) -> RewardConfig:

@@ -34,7 +34,7 @@ from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
 from backflip.run_report import SECONDS as REPORT_SECONDS
 from backflip.run_report import RunReport
 from backflip.showing import draw_run
-from backflip.system import System, probe_task, require_scorable, require_store
+from backflip.system import System, probe_task, require_store
 from contracts.files import write_whole
 from contracts.memory import keep_freed_memory
 from labeling_gateway.store import StoreError
@@ -74,7 +74,6 @@ def train(config: TrainConfig, *, command: str | None = None) -> Run:
     """
     simulator = probe_task(config)  # an unknown task must not leave a folder behind
     simulator.close()
-    require_scorable(config, simulator.spaces)
     if config.needs_labels:
         require_store()
     with labels_to_begin_with(config, simulator.spaces) as archive:
@@ -113,13 +112,13 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
         if complete or last is None:
             raise UserError(f"{folder.path} has done its {progress.env_steps:,} steps; give more with --steps")
         # It was stopped between its last step and its summary.
-        return _finish(config, folder, ppo, progress, last, display)
+        return _finish(config, folder, ppo, progress, last, display, simulator.odometer_name)
     folder.note_command(command or shlex.join(sys.argv))
     with _stop_on_signals() as stopped:
         display.say(f"starting {config.preset} in {folder.path}")
         try:
             system = _open_system(config, folder, simulator, progress.env_steps)
-        except StoreError as error:
+        except (StoreError, SimulationFault) as error:
             raise UserError(str(error)) from None
         try:
             folder.write_config(config)
@@ -148,7 +147,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
         reward_model_version=facts.reward_version,
         reward_model_accuracy=facts.held_out_accuracy,
     )
-    return _finish(config, folder, ppo, progress, last, display)
+    return _finish(config, folder, ppo, progress, last, display, simulator.odometer_name)
 
 
 def _people_may_answer(config: TrainConfig, last: Snapshot | None) -> bool:
@@ -200,29 +199,46 @@ def _finish(
     progress: Progress,
     last: Snapshot,
     display: Display,
+    odometer_name: str,
 ) -> Run:
-    """Measure, draw, report; `summary.json` comes when all it speaks of is there."""
+    """Measure, draw, report; `summary.json` comes when all it speaks of is there, or is known to be missing."""
     try:
-        display.say(f"measuring the policy over {EVALUATION_EPISODES} episodes")
-        simulator = probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)
-        evaluation = evaluate(ppo.policy, simulator)
-        summary = _summary(config, progress, last, evaluation, simulator.odometer_name, folder.command)
-        draw_run(folder, config, simulator, evaluation, display)
+        evaluation = _measure(config, folder, ppo, display)
+        summary = _summary(config, progress, last, evaluation, odometer_name, folder.command)
         write_report(folder, summary)
         folder.write_json(folder.summary, summary)
     except KeyboardInterrupt:
         raise Interrupted(folder) from None
-    for name, value in evaluation.metrics.items():
+    for name, value in summary["metrics"].items():
         display.say(f"  {name.replace('_', ' ')}: {value:.2f}")
     display.say(f"look at {folder.report}" + (f" and {folder.video}" if folder.video.exists() else ""))
     return Run(folder.path, summary)
+
+
+def _measure(config: TrainConfig, folder: RunFolder, ppo: PPO, display: Display) -> Evaluation | None:
+    """Whole episodes, one of them drawn. None where the worlds fail: what was learnt is no less there."""
+    display.say(f"measuring the policy over {EVALUATION_EPISODES} episodes")
+    try:
+        simulator = probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)
+        evaluation = evaluate(ppo.policy, simulator)
+    except (SimulationFault, UserError) as error:
+        folder.video.unlink(missing_ok=True)  # of an earlier policy
+        display.say(
+            f"not measured, and no video: {error}; `backflip evaluate {folder.path}` and `backflip video "
+            f"{folder.path}` try again"
+        )
+        return None
+    if evaluation.failed_episodes:
+        display.say(f"{evaluation.failed_episodes} of them ended by a fault and are left out")
+    draw_run(folder, config, simulator, evaluation, display)
+    return evaluation
 
 
 def _summary(
     config: TrainConfig,
     progress: Progress,
     last: Snapshot,
-    evaluation: Evaluation,
+    evaluation: Evaluation | None,
     odometer_name: str,
     command: str | None,
 ) -> dict[str, Any]:
@@ -246,9 +262,9 @@ def _summary(
         "alarms_standing": last.alarms_standing,
         "dropped_slabs": progress.dropped_slabs,
         "skipped_slabs": progress.skipped_slabs,
-        "true_return": evaluation.true_return,
-        "metrics": evaluation.metrics,
-        "evaluation_episodes": evaluation.episodes,
+        "true_return": evaluation and evaluation.true_return,
+        "metrics": evaluation.metrics if evaluation else {},
+        "evaluation_episodes": evaluation.episodes if evaluation else 0,
         "odometer_name": odometer_name,
         "versions": package_versions(),
         "command": command,

@@ -24,7 +24,7 @@ from backflip.recorder import Recorder, last_snapshot
 from backflip.run_report import SECONDS as REPORT_SECONDS
 from backflip.run_report import RunReport
 from backflip.services import Services
-from backflip.system import Facts, require_scorable
+from backflip.system import Facts
 from backflip.wrapped_run import open_wrapped_run, wrapped_config
 from contracts.rollout import UNFITTED
 from labeling_gateway.config import LabelsConfig
@@ -64,7 +64,6 @@ class LearnedReward(VectorWrapper):
             config = wrapped_config(self._worlds, run, steps, seed, labels, reward_model)
         except ValueError as error:
             raise UserError(str(error)) from None
-        require_scorable(config, self._worlds.spaces)
         self._config = config
         self._random = np.random.default_rng(seed)
         observed = self._worlds.spaces.observation

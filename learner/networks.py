@@ -12,6 +12,8 @@ from torch.nn.functional import relu
 
 Encoder = Literal["nature", "impala"]
 
+_NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # channels, kernel and stride of each convolution
+
 
 def perceptron(sizes: tuple[int, ...], last_gain: float) -> nn.Sequential:
     """Linear layers of these widths with tanh between them; orthogonal weights, the last scaled by ``last_gain``."""
@@ -34,12 +36,7 @@ def encoder(kind: Encoder, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
     Raises:
         ValueError: the frames are too small for it.
     """
-    channels, height, width = shape
-    try:
-        layers, features = _nature(channels, height, width) if kind == "nature" else _impala(channels, height, width)
-    except RuntimeError:  # a kernel is larger than what it would be laid over
-        hint = "" if kind == "impala" else "; set learner.encoder to impala"
-        raise ValueError(f"frames of {height}x{width} are too small for the encoder {kind!r}{hint}") from None
+    layers, features = _nature(*shape) if kind == "nature" else _impala(*shape)
     for module in layers.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(module.weight, math.sqrt(2))
@@ -49,36 +46,29 @@ def encoder(kind: Encoder, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
     return layers.to(memory_format=torch.channels_last), features  # pyright: ignore[reportCallIssue]
 
 
-def _nature(channels: int, height: int, width: int) -> tuple[nn.Module, int]:
-    convolutions = nn.Sequential(
-        _Unit(),
-        nn.Conv2d(channels, 32, 8, 4),
-        nn.ReLU(),
-        nn.Conv2d(32, 64, 4, 2),
-        nn.ReLU(),
-        nn.Conv2d(64, 64, 3),
-        nn.ReLU(),
-        nn.Flatten(),
-    )
-    features = _width(convolutions, channels, height, width)
-    return convolutions.extend([nn.Linear(features, 512), nn.ReLU()]), 512
+def _nature(channels: int, height: int, width: int) -> tuple[nn.Sequential, int]:
+    layers: list[nn.Module] = [_Unit()]
+    sides = height, width
+    for wide, kernel, stride in _NATURE:
+        sides = tuple((side - kernel) // stride + 1 for side in sides)
+        if min(sides) < 1:
+            raise ValueError(
+                f"frames of {height}x{width} are too small for the encoder 'nature'; set learner.encoder to impala"
+            )
+        layers += [nn.Conv2d(channels, wide, kernel, stride), nn.ReLU()]
+        channels = wide
+    layers += [nn.Flatten(), nn.Linear(channels * math.prod(sides), 512), nn.ReLU()]
+    return nn.Sequential(*layers), 512
 
 
-def _impala(channels: int, height: int, width: int) -> tuple[nn.Module, int]:
+def _impala(channels: int, height: int, width: int) -> tuple[nn.Sequential, int]:
     layers: list[nn.Module] = [_Unit()]
     for wide in (16, 32, 32):
         layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.MaxPool2d(3, 2, padding=1)]
         layers += [_Residual(wide), _Residual(wide)]
-        channels = wide
-    convolutions = nn.Sequential(*layers, nn.ReLU(), nn.Flatten())
-    first = next(layer for layer in layers if isinstance(layer, nn.Conv2d)).in_channels
-    features = _width(convolutions, first, height, width)
-    return convolutions.extend([nn.Linear(features, 256), nn.ReLU()]), 256
-
-
-def _width(layers: nn.Module, channels: int, height: int, width: int) -> int:
-    with torch.no_grad():
-        return layers(torch.zeros(1, channels, height, width, dtype=torch.uint8)).shape[1]
+        channels, height, width = wide, -(-height // 2), -(-width // 2)
+    layers += [nn.ReLU(), nn.Flatten(), nn.Linear(channels * height * width, 256), nn.ReLU()]
+    return nn.Sequential(*layers), 256
 
 
 class _Unit(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 
 from actors.simulators.envpool_families import family
 from actors.simulators.envpool_tasks import about
-from actors.simulators.frames import as_pictures, observing
+from actors.simulators.frames import Frames, as_pictures, observing
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, FaultWatch, Transition, UnknownTask
 from actors.simulators.spaces import Controls, UnsupportedSpace
 from contracts.clip import Scene
@@ -69,7 +69,8 @@ class EnvPoolSimulator:
             )
             space, actions = self._pool.observation_space, self._pool.action_space
         try:
-            self._observe, self._controls = observing(space), Controls(actions)
+            stack = getattr(self._pool.spec.config, "stack_num", 1)
+            self._observe, self._controls = observing(space, stack), Controls(actions)
         except UnsupportedSpace as error:
             raise ValueError(f"envpool task {task} {error}") from None
         self.parts = self._observe.parts
@@ -109,9 +110,12 @@ class EnvPoolSimulator:
         elapsed = np.asarray(info["elapsed_step"])
         valid = ~self._restarting
         terminated, truncated = terminated.astype(bool), truncated.astype(bool)
-        broken = np.asarray(~np.isfinite(observation.reshape(self.worlds, -1)).all(-1))
+        unseen = np.asarray(~np.isfinite(observation.reshape(self.worlds, -1)).all(-1))
+        unpaid = ~np.isfinite(reward) & ~unseen
+        broken = unseen | unpaid
         if broken.any():
-            self._faults.report(np.flatnonzero(broken), "its observation is not finite")
+            self._faults.report(np.flatnonzero(unseen), "its observation is not finite")
+            self._faults.report(np.flatnonzero(unpaid), "its reward is not finite")
             self._restart(broken, observation)
             valid, terminated, truncated = valid & ~broken, terminated & ~broken, truncated | broken
         score = self._about.score(observation, np.nan_to_num(reward))
@@ -135,7 +139,10 @@ class EnvPoolSimulator:
         return self._observation.reshape(self.worlds, -1)[:, : self.state_size].astype(np.float32)
 
     def pictures(self, worlds: np.ndarray) -> np.ndarray:
-        return self._pool.render(worlds.astype(np.int32)) if self._draws else as_pictures(self._observation[worlds])
+        if self._draws:
+            return self._pool.render(worlds.astype(np.int32))
+        assert isinstance(self._observe, Frames)
+        return as_pictures(self._observation[worlds], self._observe.channels)
 
     def measure(self, state: np.ndarray) -> dict[str, float]:
         """Nothing beyond an episode's length and score, which evaluation counts for every task."""

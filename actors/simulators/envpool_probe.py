@@ -1,4 +1,4 @@
-"""Whether an EnvPool task starts on this machine, tried in a process of its own.
+"""Whether an EnvPool task runs on this machine, tried in a process of its own.
 
 Some families need system libraries, and what is wrong with those can end a process; that process shall not be ours.
 """
@@ -19,9 +19,10 @@ _SECONDS = 180.0  # the slowest of them read meshes for twenty
 
 
 def require_usable(task: str) -> None:
-    """Raises ValueError where an EnvPool task does not start here, saying what is missing.
+    """Raises ValueError where an EnvPool task does not start, step or draw here, saying what is missing.
 
-    A goal of ours after the id (``Enduro-v5:keep-even``) changes nothing; an id that EnvPool doesn't have passes.
+    A goal of ours after the id (``Enduro-v5:keep-even``) changes nothing. An id that EnvPool doesn't have passes, and
+    so does one that our engine doesn't take: it says so itself.
     """
     id = task.partition(":")[0]
     group = family(id)
@@ -42,7 +43,7 @@ def _trouble(task: str) -> str:
         return ""
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
-        return f"envpool task {task} cannot be used here: starting it ended the process that tried with {name}"
+        return f"envpool task {task} cannot be used here: trying it ended the process that did so with {name}"
     lines = done.stderr.strip().splitlines() or ["no reason given"]
     reason = re.sub(r"^\w+Error: ", "", lines[-1])
     if missing := re.search(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object", done.stderr):
@@ -51,11 +52,22 @@ def _trouble(task: str) -> str:
     return f"envpool task {task} cannot be used here: {reason}"
 
 
-def _start(task: str) -> None:
-    import envpool
+def _try(task: str) -> None:
+    """All that a run has EnvPool do: start a world, step it and draw it."""
+    import numpy as np
 
-    envpool.make(task, env_type="gymnasium", num_envs=1, num_threads=1).reset()
+    from actors.simulators.envpool_engine import EnvPoolSimulator
+
+    try:
+        simulator = EnvPoolSimulator(task, worlds=1, seed=0, threads=1)
+    except ValueError:
+        return  # it is not taken, and in our own process the engine says why
+    simulator.reset()
+    action = simulator.spaces.action
+    simulator.step(np.zeros((1, *action.shape), action.dtype))
+    if simulator.scene.track == "frames":
+        simulator.pictures(np.zeros(1, np.int64))
 
 
 if __name__ == "__main__":
-    _start(sys.argv[1])
+    _try(sys.argv[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -58,23 +57,39 @@ class About:
         return replace(known, question=metadata.get("question", self.question))
 
 
-_ABOUT = {
-    "CartPole": About(0.02, "In which clip is the pole balanced better?", cart_pole, "steps"),
-    "InvertedPendulum": About(0.04, "In which clip is the pole balanced better?", inverted_pendulum, "steps"),
-    "InvertedDoublePendulum": About(0.05, "In which clip are the two poles balanced better?"),
-    "Pendulum": About(0.05, "In which clip is the pendulum held up better?"),
-    "Acrobot": About(0.2, "In which clip does the tip swing up higher?", acrobot),
-    "MountainCar": About(1 / 30, "In which clip does the car get closer to leaving the valley?", mountain_car),
-    "MountainCarContinuous": About(
-        1 / 30, "In which clip does the car get closer to leaving the valley?", mountain_car
-    ),
-    "LunarLander": About(0.02, "In which clip does the lander fly and land better?"),
-    "LunarLanderContinuous": About(0.02, "In which clip does the lander fly and land better?"),
-    "BipedalWalker": About(0.02, "In which clip does the robot walk forward better?"),
-    "BipedalWalkerHardcore": About(0.02, "In which clip does the robot walk forward better?"),
-}
+_POLE = "In which clip is the pole balanced better?"
+_VALLEY = "In which clip does the car get closer to leaving the valley?"
+_LANDER = "In which clip does the lander fly and land better?"
+_WALKER = "In which clip does the robot walk forward better?"
+
+_ABOUT = (
+    dict.fromkeys(
+        ("CartPole-v0", "CartPole-v1", "phys2d/CartPole-v0", "phys2d/CartPole-v1"),
+        About(0.02, _POLE, cart_pole, "steps"),
+    )
+    | dict.fromkeys(
+        ("InvertedPendulum-v2", "InvertedPendulum-v4", "InvertedPendulum-v5"),
+        About(0.04, _POLE, inverted_pendulum, "steps"),
+    )
+    | dict.fromkeys(
+        ("InvertedDoublePendulum-v2", "InvertedDoublePendulum-v4", "InvertedDoublePendulum-v5"),
+        About(0.05, "In which clip are the two poles balanced better?"),
+    )
+    | dict.fromkeys(
+        ("Pendulum-v0", "Pendulum-v1", "phys2d/Pendulum-v0"),
+        About(0.05, "In which clip is the pendulum held up better?"),
+    )
+    | {"Acrobot-v1": About(0.2, "In which clip does the tip swing up higher?", acrobot)}
+    | dict.fromkeys(("MountainCar-v0", "MountainCarContinuous-v0"), About(1 / 30, _VALLEY, mountain_car))
+    | dict.fromkeys(
+        ("LunarLander-v2", "LunarLander-v3", "LunarLanderContinuous-v2", "LunarLanderContinuous-v3"),
+        About(0.02, _LANDER),
+    )
+    | dict.fromkeys(("BipedalWalker-v3", "BipedalWalkerHardcore-v3"), About(0.02, _WALKER))
+)
+"""By the ids of EnvPool and gymnasium; scores pick numbers out of what exactly these observe."""
 
 
 def about(task: str) -> About:
-    """By family: ``phys2d/CartPole-v1`` and ``CartPole-v0`` are both CartPole."""
-    return _ABOUT.get(re.sub(r"-v\d+$", "", task.rsplit("/", maxsplit=1)[-1]), About())
+    """What is known of an id. ``mine/CartPole-v0`` is somebody else's, of which nothing is."""
+    return _ABOUT.get(task, About())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,30 +12,37 @@ from actors.simulators.spaces import Flattening, Part, UnsupportedSpace, brief, 
 from contracts.spaces import ObservationSpace
 
 _LARGEST_SIDE = 100  # pixels; what is larger is shrunk
+_SMALLEST_SIDE = 43  # pixels; the reward model's convolutions need them, and the policy's fewer
 
 
 class Frames:
     """Pictures uint8 [H, W], [H, W, C] or [C, H, W], or a stack of them, as uint8 (C, H, W).
 
-    Of a stack the channels lie one picture after the other, the newest last. Large pictures are
-    shrunk by a whole number.
+    Of a stack the channels lie one picture after the other, the newest last. Large pictures are shrunk by a
+    whole number, as far as both sides keep the 43 pixels that the networks need; smaller ones get a black margin
+    on the right and below.
+
+    Args:
+        stack: how many pictures one observation is, where its channels are those of all of them.
 
     Raises:
-        UnsupportedSpace: the space is no picture, or so narrow that nothing would remain of it.
+        UnsupportedSpace: the space is no picture.
     """
 
-    def __init__(self, space: spaces.Space[Any]) -> None:
+    def __init__(self, space: spaces.Space[Any], stack: int = 1) -> None:
         if not isinstance(space, spaces.Box) or not is_picture(space):
             raise UnsupportedSpace(f"observes {brief(space)}, which is no picture")
         self._shape = space.shape
-        seen = self._channels_first(np.zeros((1, *space.shape), np.uint8))
-        self._times = -(-max(seen.shape[2:]) // _LARGEST_SIDE)
-        self.space = ObservationSpace(self(np.zeros(space.shape, np.uint8)).shape)
-        channels, height, width = self.space.shape
+        channels, *sides = self._channels_first(np.zeros((1, *space.shape), np.uint8)).shape[1:]
+        self._times = max(1, min(-(-max(sides) // _LARGEST_SIDE), min(sides) // _SMALLEST_SIDE))
+        height, width = (max(side // self._times, _SMALLEST_SIDE) for side in sides)
+        self.space = ObservationSpace((channels, height, width))
+        in_colour = channels / max(stack, math.prod(space.shape[:-3])) % 3 == 0
+        self.channels = 3 if in_colour else 1  # of the newest picture, as people are shown it
         self.parts = [Part("frame", self.space.size, f"{channels} channels of {height}×{width} pixels")]
 
     def __call__(self, observation: Any, lead: tuple[int, ...] = ()) -> np.ndarray:
-        """As the environment gives them, batched by leading axes ``lead``: uint8 [*lead, C, H, W].
+        """As the environment gives them, batched by leading axes ``lead``: uint8 [*lead, C, H, W], ours to keep.
 
         Raises:
             ValueError: it is not of the shape that the space promises.
@@ -42,8 +50,10 @@ class Frames:
         value = np.asarray(observation)
         if value.shape != (*lead, *self._shape) or value.dtype != np.uint8:
             raise ValueError(f"observation is {value.dtype} {value.shape}, and its space uint8 {(*lead, *self._shape)}")
-        frames = shrunk(self._channels_first(value.reshape(-1, *self._shape)), self._times)
-        return frames.reshape(*lead, *frames.shape[1:])
+        seen = shrunk(self._channels_first(value.reshape(-1, *self._shape)), self._times)
+        frames = np.zeros((len(seen), *self.space.shape), np.uint8)  # an environment may use its own array again
+        frames[..., : seen.shape[-2], : seen.shape[-1]] = seen
+        return frames.reshape(*lead, *self.space.shape)
 
     def _channels_first(self, frames: np.ndarray) -> np.ndarray:
         """[N, *shape] to [N, C, H, W]."""
@@ -54,9 +64,12 @@ class Frames:
         return np.ascontiguousarray(frames.reshape(len(frames), -1, *frames.shape[-2:]))
 
 
-def observing(space: spaces.Space[Any]) -> Flattening | Frames:
-    """What turns observations of a space into what policy and reward model see. Raises UnsupportedSpace."""
-    return Frames(space) if isinstance(space, spaces.Box) and is_picture(space) else Flattening(space)
+def observing(space: spaces.Space[Any], stack: int = 1) -> Flattening | Frames:
+    """What turns observations of a space into what policy and reward model see; ``stack`` as `Frames` takes it.
+
+    Raises UnsupportedSpace.
+    """
+    return Frames(space, stack) if isinstance(space, spaces.Box) and is_picture(space) else Flattening(space)
 
 
 def shrunk(frames: np.ndarray, times: int) -> np.ndarray:
@@ -68,8 +81,6 @@ def shrunk(frames: np.ndarray, times: int) -> np.ndarray:
     return blocks.mean((-3, -1)).round().astype(np.uint8)
 
 
-def as_pictures(frames: np.ndarray) -> np.ndarray:
-    """Frames uint8 [N, C, H, W] as people can look at them, uint8 [N, H, W, 3]: the newest, in colour if it has any."""
-    channels = frames.shape[1]
-    newest = frames[:, -3:] if channels % 3 == 0 else frames[:, -1:].repeat(3, axis=1)
-    return np.moveaxis(newest, 1, -1)
+def as_pictures(frames: np.ndarray, channels: int) -> np.ndarray:
+    """Frames uint8 [N, C, H, W] as people can look at them, uint8 [N, H, W, 3]: the newest, of 1 or 3 ``channels``."""
+    return np.moveaxis(frames[:, -channels:].repeat(3 // channels, axis=1), 1, -1)

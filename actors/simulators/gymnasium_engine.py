@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actors.simulators.envpool_tasks import About, about
-from actors.simulators.frames import as_pictures, observing
+from actors.simulators.frames import Frames, as_pictures, observing
 from actors.simulators.gymnasium_physics import edited_by, physics_of, require_physics, scene_of
-from actors.simulators.gymnasium_worlds import Maker, World, filming, find, make
+from actors.simulators.gymnasium_worlds import Maker, World, filming, find, make, stacked
 from actors.simulators.protocol import FaultWatch, Transition
 from actors.simulators.saved_model import SavedModel, save
-from actors.simulators.spaces import Controls, UnsupportedSpace
-from contracts.clip import Scene
+from actors.simulators.spaces import Controls, Flattening, UnsupportedSpace
+from contracts.clip import Scene, Track
 from contracts.spaces import Spaces
 
 
@@ -42,19 +42,23 @@ class GymnasiumSimulator:
         maker = find(task)
         first, self.episode_steps = make(task, maker)
         try:
-            observe, self._controls = observing(first.observation_space), Controls(first.action_space)
+            observe = observing(first.observation_space, stacked(first))
+            self._controls = Controls(first.action_space)
         except UnsupportedSpace as error:
+            first.close()
             raise ValueError(f"gymnasium environment {task} {error}") from None
-        maker, self.unfilmed = _filmed(task, first, maker)
-        if not self.unfilmed:
-            first, _ = make(task, maker)
+        self._observe, self._shown = observe, _shown(task, first, maker, observe)
+        self.unfilmed = self._shown.unfilmed
+        if self._shown.maker is not maker:
+            first.close()
+            first, _ = make(task, self._shown.maker)
         self.parts = observe.parts
         self.spaces = Spaces(observe.space, self._controls.action)
         self.worlds = worlds
         seeds, starts = np.random.SeedSequence(seed).spawn(2)
         self._seeds: list[int | None] | None = [int(number) for number in seeds.generate_state(worlds)]
         elapsed = np.random.default_rng(starts).integers(0, self.episode_steps, worlds) if stagger else [0] * worlds
-        made = [first] + [make(task, maker)[0] for _ in range(worlds - 1)]
+        made = [first] + [make(task, self._shown.maker)[0] for _ in range(worlds - 1)]
         fenced = [
             World(env, f"{task}: world {number}", observe, self.episode_steps, int(elapsed[number]))
             for number, env in enumerate(made)
@@ -67,8 +71,7 @@ class GymnasiumSimulator:
         self._about = _about(task, first)
         self.odometer_name = self._about.odometer_name
         look = World(first, f"{task}: world 0", observe, self.episode_steps)
-        filmed = observe.space.is_frames or not self.unfilmed
-        self.scene, self._saved = _scene(task, self._about, look, filmed=filmed)
+        self.scene, self._saved = _scene(task, self._about, look, self._shown.track)
         self.control_timestep = self.scene.timestep
         self._observation = np.zeros((worlds, *observe.space.shape), observe.space.dtype)
         self._length = np.zeros(worlds, np.int64)  # of the episode that each world is in
@@ -115,9 +118,10 @@ class GymnasiumSimulator:
                 return self._observation.copy()
 
     def pictures(self, worlds: np.ndarray) -> np.ndarray:
-        if self.unfilmed:  # but it observes frames
-            return as_pictures(self._observation[worlds])
-        return np.stack([self._worlds[number].picture() for number in worlds])
+        if self._shown.renders:
+            return np.stack([self._worlds[number].picture() for number in worlds])
+        assert isinstance(self._observe, Frames)
+        return as_pictures(self._observation[worlds], self._observe.channels)
 
     def measure(self, state: np.ndarray) -> dict[str, float]:
         """Nothing beyond an episode's length and score, which evaluation counts for every task."""
@@ -128,28 +132,36 @@ class GymnasiumSimulator:
 
 
 def _about(task: str, env: gymnasium.Env) -> About:
-    """What is known of the family; of a user's own environment, what its ``metadata`` says of question and pace."""
-    known = about(task) if ":" not in task else About()
+    """What is known of the id; of a user's own environment, what its ``metadata`` says of question and pace."""
+    known = about(task)
     step = getattr(env.unwrapped, "dt", None) if physics_of(env) is not None else None
     if isinstance(step, float) and step > 0:
         known = replace(known, timestep=step)
     return known.beside(env.metadata)
 
 
-def _filmed(task: str, env: gymnasium.Env, maker: Maker) -> tuple[Maker, str]:
-    """What makes its worlds so that they can be filmed, or why they cannot."""
+@dataclass(frozen=True)
+class _Shown:
+    """How people are shown its worlds."""
+
+    track: Track
+    maker: Maker  # of worlds that can be shown so
+    renders: bool = False  # whether its `render` is filmed
+    unfilmed: str = ""  # why it is not, where nothing better is known either
+
+
+def _shown(task: str, env: gymnasium.Env, maker: Maker, observe: Flattening | Frames) -> _Shown:
     if physics_of(env) is not None:
-        return maker, "its states are drawn"
+        return _Shown("mujoco", maker)
     try:
-        return filming(task, env, maker), ""
+        return _Shown("frames", filming(task, env, maker), renders=True)
     except ValueError as error:
-        return maker, str(error)
+        return _Shown("frames" if observe.space.is_frames else "observation", maker, unfilmed=str(error))
 
 
-def _scene(task: str, known: About, world: World, *, filmed: bool) -> tuple[Scene, SavedModel | None]:
+def _scene(task: str, known: About, world: World, track: Track) -> tuple[Scene, SavedModel | None]:
     """What draws its clips, and the model that this is made of where it has one."""
-    if physics_of(world) is None:
-        track = "frames" if filmed else "observation"
+    if track != "mujoco":
         return Scene(task=task, track=track, timestep=known.timestep, question=known.question), None
     edited = edited_by(world)
     model, _ = require_physics(world)

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ import gymnasium
 import mujoco
 import numpy as np
 from gymnasium.envs.registration import load_env_creator
-from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers import FrameStackObservation, TimeLimit
 
 from actors.simulators.frames import Frames, shrunk
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, SimulationFault, UnknownTask
@@ -102,11 +102,17 @@ def make(task: str, maker: Maker) -> tuple[gymnasium.Env, int]:
     return env, _time_limit(env, task)
 
 
+def stacked(env: gymnasium.Env) -> int:
+    """How many observations gymnasium's own wrapper makes one of; 1 where there is no such wrapper."""
+    sizes = (wrapper.stack_size for wrapper in _wrappers(env) if isinstance(wrapper, FrameStackObservation))
+    return next(sizes, 1)
+
+
 class World(gymnasium.Wrapper):
     """Observations as policy and reward model see them, a time limit, and no exception from a step.
 
-    A step that raises, or whose observation is not finite or not of the promised shape, ends its
-    episode; ``fault`` says then what was wrong, and is empty otherwise.
+    A step that raises, whose reward is not finite, or whose observation is not finite or not of the promised
+    shape, ends its episode; ``fault`` says then what was wrong, and is empty otherwise.
 
     Args:
         elapsed: steps that the first episode is taken to have done already.
@@ -141,14 +147,14 @@ class World(gymnasium.Wrapper):
         self.fault = ""
         try:
             observation, reward, terminated, truncated, _ = self.env.step(action)
-            observation, reward = self._sound(observation), float(reward)
+            observation, reward = self._sound(observation), _finite(reward)
         except Exception as error:
             self.fault = one_line(error)
             return self._last, 0.0, False, True, {}
         self._last = observation
         self._elapsed += 1
         truncated = bool(truncated) or self._elapsed >= self._episode_steps
-        return observation, reward if np.isfinite(reward) else 0.0, bool(terminated), truncated, {}
+        return observation, reward, bool(terminated), truncated, {}
 
     def picture(self) -> np.ndarray:
         """See `picture_of`. Raises SimulationFault: a clip without its picture would mislead whoever judges it."""
@@ -162,6 +168,13 @@ class World(gymnasium.Wrapper):
         if not np.isfinite(seen).all():
             raise ValueError("its observation is not finite")
         return seen
+
+
+def _finite(reward: Any) -> float:
+    number = float(reward)
+    if not np.isfinite(number):
+        raise ValueError("its reward is not finite")
+    return number
 
 
 def one_line(error: Exception) -> str:
@@ -198,10 +211,15 @@ def _without_early_ends(name: str) -> dict[str, bool]:
 
 def _time_limit(env: gymnasium.Env, task: str) -> int:
     """The registered one, or that of a `TimeLimit` among the wrappers."""
-    inner: Any = env
-    while isinstance(inner, gymnasium.Wrapper):
-        if isinstance(inner, TimeLimit):
-            return inner._max_episode_steps
-        inner = inner.env
+    for wrapper in _wrappers(env):
+        if isinstance(wrapper, TimeLimit):
+            return wrapper._max_episode_steps
     registered = gymnasium.registry.get(task.rpartition(":")[2])
     return (registered and registered.max_episode_steps) or USUAL_EPISODE_STEPS
+
+
+def _wrappers(env: gymnasium.Env) -> Iterator[gymnasium.Wrapper]:
+    """From the outside in."""
+    while isinstance(env, gymnasium.Wrapper):
+        yield env
+        env = env.env

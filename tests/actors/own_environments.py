@@ -8,7 +8,7 @@ import gymnasium
 import mujoco
 import numpy as np
 from gymnasium import spaces
-from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers import FrameStackObservation, TimeLimit
 
 
 class Counter(gymnasium.Env):
@@ -63,6 +63,44 @@ class Screen(Counter):
         return np.full((40, 50, 3), self.count, np.uint8)
 
 
+class Canvas(Counter):
+    """Grey, and drawn into one array for ever."""
+
+    observation_space = spaces.Box(0, 255, (50, 60), np.uint8)
+
+    def __init__(self) -> None:
+        self.canvas = np.zeros((50, 60), np.uint8)
+
+    def observe(self) -> Any:
+        self.canvas[:] = self.count
+        return self.canvas
+
+
+class Sheets(Canvas):
+    """A new array for each picture."""
+
+    def observe(self) -> Any:
+        return super().observe().copy()
+
+
+class Lent(Drawn):
+    """Counts how many of it nobody has closed."""
+
+    out = 0
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        Lent.out += 1
+
+    def close(self) -> None:
+        Lent.out -= 1
+
+
+class LentAnyhow(Lent):
+    def __init__(self) -> None:
+        super().__init__("rgb_array")
+
+
 class Breaking(Counter):
     """At the fifth step of an episode, one world in a while, something goes wrong."""
 
@@ -83,6 +121,13 @@ class NotANumber(Breaking):
         return {"count": np.array([np.nan], np.float32), "noise": np.zeros(1, np.float32)}
 
 
+class Unpaid(Counter):
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, reward, *rest = super().step(action)
+        wrong = self.count == 5 and self.np_random.random() < 0.3
+        return observation, np.inf if wrong else reward, *rest
+
+
 class OtherShape(Breaking):
     def wrong(self) -> Any:
         return {"count": np.zeros(2, np.float32), "noise": np.zeros(1, np.float32)}
@@ -96,6 +141,20 @@ class NeverRight(Counter):
 class NoStart(Counter):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         raise RuntimeError("no battery")
+
+
+class Crowded(Counter):
+    """There is room for fifteen."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        Crowded.made += 1
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if Crowded.made > 15:
+            raise RuntimeError("no room is left")
+        return super().reset(seed=seed)
 
 
 class NotMade(Counter):
@@ -152,5 +211,12 @@ def limited() -> gymnasium.Env:
     return TimeLimit(Counter(), 4)
 
 
+def three_sheets() -> gymnasium.Env:
+    return FrameStackObservation(Sheets(), 3)
+
+
 def nothing() -> int:
     return 3
+
+
+gymnasium.register("mine/Acrobot-v1", Counter)

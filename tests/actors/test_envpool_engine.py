@@ -115,22 +115,23 @@ def test_continuous_actions_are_scaled_to_the_tasks_own_bounds() -> None:
     assert speed_after(7.0) == pytest.approx(2.0, abs=1e-3), "and no more than that"
 
 
-def test_an_observation_that_is_not_finite_is_named_and_its_world_is_reset(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["observation", "reward"])
+def test_what_is_not_finite_is_named_and_its_world_is_reset(
+    what: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator = EnvPoolSimulator("CartPole-v1", 3, 0, threads=1)
     simulator.reset()
     step = simulator._pool.step
 
     def broken_step(action: np.ndarray) -> tuple:
-        observation, *rest = step(action)
-        observation[1, 0] = np.nan
-        return observation, *rest
+        observation, reward, *rest = step(action)
+        {"observation": observation[:, 0], "reward": reward}[what][1] = np.nan
+        return observation, reward, *rest
 
     monkeypatch.setattr(simulator, "_pool", Patched(simulator._pool, broken_step))
     with caplog.at_level(logging.WARNING, "backflip.actors"):
         transition = simulator.step(np.zeros(3, np.int64))
-    assert "CartPole-v1: world 1: its observation is not finite" in caplog.text
+    assert f"CartPole-v1: world 1: its {what} is not finite" in caplog.text
     assert transition.valid.tolist() == [True, False, True]
     assert transition.truncated.tolist() == [False, True, False]
     assert np.isfinite(transition.observation).all() and np.isfinite(transition.score).all()

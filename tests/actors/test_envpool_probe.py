@@ -3,7 +3,9 @@ from __future__ import annotations
 import ctypes.util
 import sys
 from pathlib import Path
+from typing import Any
 
+import envpool
 import pytest
 
 from actors.simulators import envpool_probe
@@ -20,6 +22,27 @@ def test_a_missing_system_library_is_named_with_what_installs_it() -> None:
     with pytest.raises(ValueError, match=r"BigfishEasy-v0 lacks libQt5\w+\.so\.5: .*apt install") as caught:
         require_usable("BigfishEasy-v0")
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_tried_is_what_a_run_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever of it ends the process ends the one that tries."""
+    done: list[str] = []
+    options: dict[str, Any] = {}
+    make = envpool.make
+
+    class Watched:
+        def __init__(self, task: str, **given: Any) -> None:
+            options.update(given)
+            self._pool = make(task, **given)
+
+        def __getattr__(self, name: str) -> Any:
+            done.append(name)
+            return getattr(self._pool, name)
+
+    monkeypatch.setattr(envpool, "make", Watched)
+    envpool_probe._try("Highway-v0")
+    assert [name for name in done if name in ("reset", "step", "render")] == ["reset", "step", "render"]
+    assert options["render_mode"] == "rgb_array"
 
 
 def test_a_start_that_ends_its_process_does_not_end_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,7 @@ def test_what_a_users_class_says_of_itself_is_used() -> None:
     [
         ("Raising", "KeyError: "),
         ("NotANumber", "its observation is not finite"),
+        ("Unpaid", "its reward is not finite"),
         ("OtherShape", "count has shape (2,), and its space (1,)"),
     ],
 )
@@ -98,6 +99,15 @@ def test_a_step_that_fails_is_named_left_out_and_its_world_reset(
     assert message.startswith(f"{OWN}:{name}: world {world}: {said}") and "\n" not in message
     shown = np.stack([first] + [transition.observation for transition in transitions])
     assert np.isfinite(shown).all() and shown[:, :, 0].max() == 6
+
+
+def test_an_environment_of_a_known_name_in_anothers_namespace_scores_as_it_pays() -> None:
+    simulator = GymnasiumSimulator(f"{OWN}:mine/Acrobot-v1", 2, 0, stagger=False)
+    simulator.reset()
+    assert simulator.step(np.zeros(2, np.int64)).score.tolist() == [10, 10]
+    simulator = GymnasiumSimulator("mine/Acrobot-v1", 2, 0, stagger=False)  # registered by now
+    simulator.reset()
+    assert simulator.step(np.zeros(2, np.int64)).score.tolist() == [10, 10]
 
 
 def test_an_environment_that_never_works_is_given_up_by_name() -> None:

@@ -13,6 +13,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 
 from actors.vector_worlds import VectorWorlds
 from contracts.spaces import ObservationSpace
+from tests.actors.own_environments import three_sheets
 
 
 class Spaced(gymnasium.Env):
@@ -60,6 +61,18 @@ def test_a_score_that_never_varies_is_replaced_where_a_better_one_is_known() -> 
     upright, fallen = np.zeros(4), np.array([0, 0, 0.21, 0])
     np.testing.assert_allclose(worlds.score(np.stack((upright, fallen)), np.ones(2)), [0, -1])
     assert worlds.scene.question == "In which clip is the pole balanced better?"
+
+
+def test_what_only_has_the_name_of_a_known_task_scores_as_it_pays() -> None:
+    class Acrobot(Spaced): ...
+
+    for envs in (
+        gymnasium.make_vec("tests.actors.own_environments:mine/Acrobot-v1", num_envs=2, vectorization_mode="sync"),
+        SyncVectorEnv([lambda: Acrobot(VECTOR, Discrete(2))] * 2),
+    ):
+        worlds = VectorWorlds(envs)
+        assert worlds.name in ("mine/Acrobot-v1", "Acrobot")
+        np.testing.assert_array_equal(worlds.score(np.ones((2, 3)), np.array([3.0, 4.0])), [3, 4])
 
 
 def test_actions_come_in_our_range() -> None:
@@ -186,3 +199,13 @@ def test_numbers_that_are_not_finite_are_told_with_their_world() -> None:
     worlds = VectorWorlds(vector(VECTOR, Discrete(2)))
     with pytest.raises(ValueError, match="world 1 observes numbers that are not finite"):
         worlds.observed(np.array([[0, 0, 0], [0, np.nan, 0]]))
+
+
+def test_three_grey_frames_are_shown_as_the_newest_of_them() -> None:
+    envs = SyncVectorEnv([three_sheets] * 2)
+    worlds = VectorWorlds(envs)
+    first = worlds.observed(envs.reset()[0])
+    second = worlds.observed(envs.step(np.zeros(2, np.int64))[0])
+    assert not first.any() and (second[:, 2] == 1).all()
+    [picture] = worlds.pictures(np.array([1]), second)
+    assert picture.shape == (50, 60, 3) and (picture == 1).all()

@@ -163,8 +163,9 @@ def test_evaluate_prints_one_json_object(finished: Path, capfd: pytest.CaptureFi
     assert first.stderr == ""
     assert first.stdout.count("\n") == 1
     result = json.loads(first.stdout)
-    assert result.keys() == {"run", "episodes", "seed", "true_return", "metrics"}
+    assert result.keys() == {"run", "episodes", "failed_episodes", "seed", "true_return", "metrics"}
     assert (result["run"], result["episodes"], result["seed"]) == (str(finished), 3, 1)
+    assert result["failed_episodes"] == 0
     assert result["metrics"]["steps_per_episode"] > 5
     main(["evaluate", str(finished), "--json", "--episodes", "3", "--seed", "1"])
     assert capfd.readouterr().out == first.stdout

@@ -48,6 +48,11 @@ def test_without_a_terminal_a_line_tells_what_is_held_up(now: Snapshot, capfd: p
     assert "simulating" not in line
 
 
+def test_what_a_users_environment_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    Display(CONFIG, "runs/some", "").say("not measured: [left] and [/right] are stuck")
+    assert capfd.readouterr().err == "not measured: [left] and [/right] are stuck\n"
+
+
 def test_on_a_terminal_a_panel_tells_what_every_part_does(now: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     leader, follower = pty.openpty()
     with os.fdopen(follower, "w") as terminal:

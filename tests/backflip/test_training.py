@@ -14,6 +14,7 @@ import pytest
 
 import backflip
 from actors.config import ActorsConfig
+from backflip.cli import main
 from backflip.errors import UserError
 from backflip.presets import PRESETS
 from backflip.recorder import Snapshot, last_snapshot
@@ -21,6 +22,7 @@ from backflip.run_folder import RunFolder, open_run_folder
 from backflip.training import Interrupted, train
 from labeling_gateway.config import LabelsConfig
 from learner.ppo import PPOConfig
+from tests.actors.own_environments import Crowded
 from tests.backflip.commands import labels_of
 
 SUMMARY = {
@@ -90,6 +92,32 @@ def test_an_update_that_goes_wrong_ends_in_one_line_with_the_policy_before_it(tm
     folder = RunFolder(tmp_path / "run")
     assert folder.checkpoint.exists() and not folder.summary.exists()
     assert backflip.evaluate(folder.path, episodes=2).true_return < 0
+
+
+def test_worlds_that_cannot_even_begin_are_told_in_one_line(tmp_path: Path) -> None:
+    task = f"{Crowded.__module__}:NoStart"
+    config = replace(SMALL, engine="gymnasium", task=task, out=tmp_path, name="run", reward="true")
+    with pytest.raises(UserError, match=f"^{task}: world 0: it cannot be reset: RuntimeError: no battery$"):
+        train(config)
+
+
+def test_worlds_that_fail_as_the_policy_is_measured_cost_no_summary(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Crowded, "made", 0)
+    task = f"{Crowded.__module__}:Crowded"
+    config = replace(SMALL, engine="gymnasium", task=task, out=tmp_path, name="run", reward="true", steps=300)
+    run = train(config)
+    fault = f"{task}: world 0: it cannot be reset: RuntimeError: no room is left"
+    shown = capfd.readouterr().err
+    assert f"not measured, and no video: {fault}; `backflip evaluate {run.folder}`" in shown
+    assert json.loads((run.folder / "summary.json").read_text()) == run.summary
+    assert run.summary.keys() >= SUMMARY and run.summary["env_steps"] >= 300
+    assert (run.summary["true_return"], run.summary["metrics"], run.summary["evaluation_episodes"]) == (None, {}, 0)
+    assert (run.folder / "report.html").exists()
+    for command in ("evaluate", "video"):
+        assert main([command, str(run.folder)]) == 1
+        assert capfd.readouterr().err == f"backflip: error: {fault}\n"
 
 
 def test_a_task_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:

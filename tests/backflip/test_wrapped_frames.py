@@ -180,7 +180,6 @@ def vector(observation: gymnasium.Space) -> VectorEnv:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: vector(Box(0, 255, (40, 40, 3), np.uint8)), "frames of 40x40 are too small for the reward model"),
         (lambda: vector(Dict(eye=Square.observation_space, hand=Discrete(2))), "frames are supported alone"),
         (lambda: SyncVectorEnv([lambda: Blind("rgb_array")] * 2), "Blind: .*its render gives .* not a picture"),
     ],

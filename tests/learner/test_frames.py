@@ -9,6 +9,7 @@ import torch
 from contracts.rollout import Rollout
 from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 from learner import ppo as ppo_module
+from learner.networks import encoder
 from learner.policy import Encoder, Policy, PolicySpec
 from learner.ppo import PPO, PPOConfig
 
@@ -81,6 +82,13 @@ def test_slabs_are_gone_through_in_parts_to_the_same_numbers(monkeypatch: pytest
     parts = learner._prepare(rollout)
     torch.testing.assert_close(whole.log_prob, parts.log_prob)
     torch.testing.assert_close(whole.advantage, parts.advantage, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["nature", "impala"])
+@pytest.mark.parametrize("sides", [(36, 36), (43, 70), (65, 37)])
+def test_frames_of_any_sides_have_their_features(kind: Encoder, sides: tuple[int, int]) -> None:
+    layers, features = encoder(kind, (2, *sides))
+    assert layers(torch.zeros(3, 2, *sides, dtype=torch.uint8)).shape == (3, features)
 
 
 def test_frames_that_are_too_small_are_named() -> None:
