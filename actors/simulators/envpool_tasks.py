@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actors.simulators import metaworld
+
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(observation [N, D] after the step, the environment's own reward [N]) -> [N]."""
 
@@ -48,7 +50,14 @@ class About:
     timestep: float = 1 / 30  # simulated seconds a step; where a task has no clock, the pace it is shown at
     question: str = "In which clip does the agent do better?"
     score: Score = own_reward
-    odometer_name: str = ""  # what elapsed steps mean, where they mean something
+    odometer_name: str = ""  # what the odometer counts, where that means something
+    odometer: str = "elapsed_step"  # what EnvPool tells of every step; its highest value in an episode is counted
+    likeness: metaworld.Likeness | None = None  # what draws its observations, where they can be drawn as MuJoCo states
+
+
+def _metaworld(question: str, likeness: metaworld.Likeness) -> About:
+    """Whether an episode succeeds at any time is what MetaWorld counts, too."""
+    return About(0.0125, question, odometer_name="successes", odometer="success", likeness=likeness)
 
 
 _ABOUT = {
@@ -65,9 +74,16 @@ _ABOUT = {
     "LunarLanderContinuous": About(0.02, "In which clip does the lander fly and land better?"),
     "BipedalWalker": About(0.02, "In which clip does the robot walk forward better?"),
     "BipedalWalkerHardcore": About(0.02, "In which clip does the robot walk forward better?"),
+    "MetaWorld/Reach": _metaworld("In which clip does the hand reach the green ball better?", metaworld.REACH),
+    "MetaWorld/PickPlace": _metaworld(
+        "In which clip is the red puck better grasped and brought to the green ball?", metaworld.PICK_PLACE
+    ),
+    "MetaWorld/DrawerOpen": _metaworld("In which clip is the drawer opened better?", metaworld.DRAWER_OPEN),
+    "MetaWorld/ButtonPress": _metaworld("In which clip is the red button pressed better?", metaworld.BUTTON_PRESS),
 }
 
 
 def about(task: str) -> About:
     """By family: ``phys2d/CartPole-v1`` and ``CartPole-v0`` are both CartPole."""
-    return _ABOUT.get(re.sub(r"-v\d+$", "", task.rsplit("/", maxsplit=1)[-1]), About())
+    name = re.sub(r"-v\d+$", "", task)
+    return _ABOUT.get(name) or _ABOUT.get(name.rsplit("/", maxsplit=1)[-1], About())
