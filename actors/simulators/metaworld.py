@@ -23,7 +23,7 @@ class Likeness:
     camera: Camera
 
 
-_CAMERA = Camera(lookat=(0.0, 0.68, 0.12), distance=1.15, azimuth=125.0, elevation=-24.0)
+_CAMERA = Camera(lookat=(0.0, 0.7, 0.13), distance=1.0, azimuth=38.0, elevation=-22.0)
 
 _MJCF = """
 <mujoco>
@@ -34,7 +34,7 @@ _MJCF = """
       <joint type="slide" axis="1 0 0"/>
       <joint type="slide" axis="0 1 0"/>
       <joint type="slide" axis="0 0 1"/>
-      <geom type="capsule" fromto="0 0 0.11 0 0 0.5" size="0.022" rgba="0.62 0.22 0.24 1"/>
+      <geom type="capsule" fromto="0 0 0.11 0 0 0.5" size="0.018" rgba="0.62 0.22 0.24 1"/>
       <geom type="cylinder" pos="0 0 0.085" size="0.035 0.02" rgba="0.30 0.32 0.36 1"/>
       <geom type="box" pos="0 0 0.055" size="0.017 0.065 0.012" rgba="0.30 0.32 0.36 1"/>
       <body name="right finger">
