@@ -128,6 +128,9 @@ def test_the_hand_and_what_it_handles_are_drawn_where_they_are(task: str) -> Non
     simulator = EnvPoolSimulator(f"MetaWorld/{task}-v3", 2, 3, threads=1)
     shown = Shown(simulator.scene)
     observation = simulator.reset()
+    if task in ("Reach", "PickPlace"):
+        shown(simulator.state()[0])
+        np.testing.assert_allclose(shown.data.body("puck").xquat, (1, 0, 0, 0), atol=1e-2)  # it stands as it was put
     random = np.random.default_rng(0)
     for _ in range(20):
         observation = simulator.step(random.uniform(-1, 1, (2, 4)).astype(np.float32)).observation

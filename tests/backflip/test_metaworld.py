@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import backflip
+from actors.config import ActorsConfig
+from actors.simulators.registry import make_simulator
 from backflip.presets import PRESETS
 from backflip.run_folder import RunFolder
-from backflip.system import probe_task
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.embedded import start_embedded
 from labeling_gateway.rendering.geometry import geometry, poses
 from labeling_gateway.replay import replay
-from tests.backflip.commands import backflip
 
 NAMES = ("metaworld-reach", "metaworld-pick-place", "metaworld-drawer-open", "metaworld-button-press")
 
 
 def test_a_drawer_is_asked_about_answered_learnt_from_and_drawn(tmp_path: Path) -> None:
-    words = ("--labels.budget", "12", "--labels.upfront", "0.5", "--learner.epochs", "1", "--steps", "10000")
-    small = ("--serial", "--actors.count", "1", "--actors.worlds", "8", "--out", tmp_path, "--name", "run")
-    done = backflip("train", "metaworld-drawer-open", *words, *small)
-    assert done.returncode == 0, done.stderr
-    folder = RunFolder(tmp_path / "run")
-    summary = json.loads(folder.summary.read_text())
+    preset = backflip.preset("metaworld-drawer-open")
+    run = backflip.train(
+        replace(
+            preset,
+            serial=True,
+            steps=5_000,
+            actors=ActorsConfig(count=1, worlds=8),
+            labels=replace(preset.labels, budget=12, upfront=1.0),
+            learner=replace(preset.learner, epochs=1),
+        ),
+        out=tmp_path,
+        name="run",
+    )
+    folder, summary = RunFolder(run.folder), run.summary
     assert summary["labels_used"] == 12 and summary["reward_model_version"] >= 1 and summary["policy_version"] > 1
     assert 0 <= summary["metrics"]["successes_per_episode"] <= 1 and summary["metrics"]["steps_per_episode"] == 500
     assert folder.video.stat().st_size > 10_000
@@ -51,7 +60,7 @@ def test_a_drawer_is_asked_about_answered_learnt_from_and_drawn(tmp_path: Path) 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_asks_about_what_it_shows(name: str) -> None:
     config = PRESETS[name].config
-    simulator = probe_task(config)
+    simulator = make_simulator(config.engine, config.task, worlds=1, seed=0)
     assert config.preset == name and simulator.scene.track == "mujoco"
     bodies = {body for body, _ in geometry(simulator.scene).bodies}
     assert {"hand", "left finger", "right finger"} < bodies
