@@ -26,6 +26,20 @@ def _mujoco(task: str, summary: str, steps: int = 3_000_000, budget: int = 700) 
     )
 
 
+def _metaworld(task: str, summary: str, steps: int, budget: int) -> Preset:
+    return Preset(
+        summary,
+        TrainConfig(
+            preset=f"metaworld-{task}",
+            engine="envpool",
+            task=f"MetaWorld/{task.title().replace('-', '')}-v3",
+            steps=steps,
+            actors=ActorsConfig(worlds=32),
+            labels=LabelsConfig(budget=budget),
+        ),
+    )
+
+
 _ATARI_ACTORS = ActorsConfig(worlds=8, slab_steps=128, candidates=4)
 
 # As usual for Atari (Schulman et al. 2017), but that the value's loss counts for little: rewards here have unit
@@ -101,6 +115,11 @@ PRESETS: dict[str, Preset] = {
     "cheetah-run": _mujoco("cheetah-run", "dm_control's cheetah runs", steps=6_000_000, budget=100),
     "quadruped-walk": _mujoco("quadruped-walk", "dm_control's quadruped gets up and walks", budget=1_000),
     "humanoid-stand": _mujoco("humanoid-stand", "dm_control's humanoid stands up", steps=10_000_000, budget=10_000),
+    # Drawers as in Hu et al. 2024, buttons as in B-Pref (Lee et al. 2021); for the others no number is published.
+    "metaworld-reach": _metaworld("reach", "MetaWorld: a hand reaches a point in the air", 1_000_000, 500),
+    "metaworld-pick-place": _metaworld("pick-place", "MetaWorld: a hand takes a puck to a goal", 10_000_000, 10_000),
+    "metaworld-drawer-open": _metaworld("drawer-open", "MetaWorld: a hand opens a drawer", 4_000_000, 3_000),
+    "metaworld-button-press": _metaworld("button-press", "MetaWorld: a hand presses a button", 4_000_000, 10_000),
     "pong": _atari("pong", "Pong-v5", "Pong: the paddle on the right returns the ball"),
     "breakout": _atari("breakout", "Breakout-v5", "Breakout: a wall is broken down"),
     "seaquest": _atari("seaquest", "Seaquest-v5", "Seaquest: a submarine saves divers and shoots sharks"),

@@ -9,7 +9,7 @@ import envpool
 import numpy as np
 
 from actors.simulators.envpool_families import family
-from actors.simulators.envpool_tasks import about
+from actors.simulators.envpool_tasks import About, about
 from actors.simulators.frames import Frames, as_pictures, observing
 from actors.simulators.protocol import USUAL_EPISODE_STEPS, FaultWatch, Transition, UnknownTask
 from actors.simulators.spaces import Controls, UnsupportedSpace
@@ -29,6 +29,9 @@ _FILMED = {
 }
 """Families that EnvPool draws by itself, and how large. Classic control it would draw too, but we do."""
 
+_OPTIONS = {"mujoco.metaworld": {"partially_observable": False}}
+"""MetaWorld would hide goals that differ from one episode to the next: what isn't observed can't be rewarded."""
+
 
 class EnvPoolSimulator:
     """N worlds of an EnvPool id, in step; see `actors.simulators.protocol.Simulator` and `Draws`.
@@ -42,8 +45,8 @@ class EnvPoolSimulator:
     is what the one who moved was paid.
 
     Clips are filmed where EnvPool draws a family without OpenGL, or where frames are observed; else they
-    are observations. Its
-    drawing of MuJoCo families is never called: it aborts the process.
+    are observations, or states of a model of ours that looks as observed. Its drawing of MuJoCo families is
+    never called: it aborts the process.
 
     Raises:
         UnknownTask: EnvPool has no such id.
@@ -54,7 +57,8 @@ class EnvPoolSimulator:
         known = envpool.list_all_envs()
         if task not in known:
             raise UnknownTask("envpool", task, known)
-        size = _FILMED.get(family(task))
+        group = family(task)
+        size = _FILMED.get(group)
         drawing = {} if size is None else {"render_mode": "rgb_array"} | size
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # gymnasium's remarks on the precision of EnvPool's bounds
@@ -65,6 +69,7 @@ class EnvPoolSimulator:
                 num_envs=worlds,
                 num_threads=min(threads, worlds),
                 seed=scattered(seed),
+                **_OPTIONS.get(group, {}),
                 **drawing,
             )
             space, actions = self._pool.observation_space, self._pool.action_space
@@ -79,19 +84,15 @@ class EnvPoolSimulator:
         self._faults = FaultWatch(task)
         self.worlds = worlds
         self._draws, filmed = bool(drawing), bool(drawing) or self.spaces.observation.is_frames
-        self.state_size = 0 if filmed else self.spaces.observation.size
         self.control_timestep = self._about.timestep
         limit = int(self._pool.spec.config.max_episode_steps)
         self.episode_steps = limit if limit < _NO_LIMIT else USUAL_EPISODE_STEPS
         self.odometer_name = self._about.odometer_name
-        self.scene = Scene(
-            task=task,
-            track="frames" if filmed else "observation",
-            timestep=self._about.timestep,
-            question=self._about.question,
-        )
+        self.scene = _scene(task, self._about, filmed=filmed)
         self._restarting = np.zeros(worlds, bool)  # whose next step EnvPool spends on a reset
         self._observation = np.zeros((worlds, *self.spaces.observation.shape), self.spaces.observation.dtype)
+        self.state_size = self.state().shape[1]
+        self._reached = np.zeros(worlds)  # by the odometer, in the episode that each world is in
         self._moving = np.zeros(worlds, np.int64)  # which of its players is to move, where there are several
         players = int(self._pool.spec.config.max_num_players)
         if players > 1 and "current_player" not in self._pool.reset()[1]:
@@ -101,6 +102,7 @@ class EnvPoolSimulator:
     def reset(self) -> np.ndarray:
         self._observation, self._moving = self._seen(*self._pool.reset())
         self._restarting[:] = False
+        self._reached[:] = 0.0
         return self._observation.copy()
 
     def step(self, action: np.ndarray) -> Transition:
@@ -125,6 +127,8 @@ class EnvPoolSimulator:
             self._restart(overdue, observation)
         self._restarting = (terminated | truncated) & ~broken
         self._observation = observation
+        odometer = np.where(valid, np.maximum(self._reached, info[self._about.odometer]), 0.0)
+        self._reached = np.where(terminated | truncated | overdue, 0.0, odometer)
         return Transition(
             observation=observation.copy(),
             final_observation=final_observation,
@@ -132,11 +136,18 @@ class EnvPoolSimulator:
             truncated=truncated | overdue,
             valid=valid,
             score=np.where(valid, score, 0.0).astype(np.float32),
-            odometer=np.where(valid & bool(self.odometer_name), elapsed, 0.0).astype(np.float32),
+            odometer=(odometer if self.odometer_name else np.zeros(self.worlds)).astype(np.float32),
         )
 
     def state(self) -> np.ndarray:
-        return self._observation.reshape(self.worlds, -1)[:, : self.state_size].astype(np.float32)
+        match self.scene.track:
+            case "mujoco":
+                assert self._about.likeness is not None
+                return self._about.likeness.state(self._observation).astype(np.float32)
+            case "frames":
+                return np.empty((self.worlds, 0), np.float32)
+            case "observation":
+                return self._observation.copy()
 
     def pictures(self, worlds: np.ndarray) -> np.ndarray:
         if self._draws:
@@ -171,6 +182,21 @@ class EnvPoolSimulator:
         """Reset the worlds whose episode ended, and write their first observations into ``observation``."""
         shown, info = self._pool.reset(np.flatnonzero(ended).astype(np.int32))
         observation[info["env_id"]], self._moving[info["env_id"]] = self._seen(shown, info)
+
+
+def _scene(task: str, known: About, *, filmed: bool) -> Scene:
+    """What draws its clips."""
+    if known.likeness is None:
+        track = "frames" if filmed else "observation"
+        return Scene(task=task, track=track, timestep=known.timestep, question=known.question)
+    return Scene(
+        task=task,
+        track="mujoco",
+        timestep=known.timestep,
+        question=known.question,
+        mjcf=known.likeness.mjcf,
+        camera=known.likeness.camera,
+    )
 
 
 def scattered(seed: int) -> int:

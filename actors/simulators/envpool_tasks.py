@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from actors.simulators import metaworld
+
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(observation [N, D] after the step, the environment's own reward [N]) -> [N]."""
 
@@ -48,13 +50,20 @@ class About:
     timestep: float = 1 / 30  # simulated seconds a step; where a task has no clock, the pace it is shown at
     question: str = "In which clip does the agent do better?"
     score: Score = own_reward
-    odometer_name: str = ""  # what elapsed steps mean, where they mean something
+    odometer_name: str = ""  # what the odometer counts, where that means something
+    odometer: str = "elapsed_step"  # what EnvPool tells of every step; its highest value in an episode is counted
+    likeness: metaworld.Likeness | None = None  # what draws its observations, where they can be drawn as MuJoCo states
 
     def beside(self, metadata: Mapping[str, Any]) -> About:
         """With what an environment's own ``metadata`` says: its question, and its pace where none is known."""
         rate = metadata.get("render_fps") if self.timestep == About.timestep else None
         known = replace(self, timestep=1 / rate) if rate else self
         return replace(known, question=metadata.get("question", self.question))
+
+
+def _metaworld(question: str, likeness: metaworld.Likeness) -> About:
+    """Whether an episode succeeds at any time is what MetaWorld counts, too."""
+    return About(0.0125, question, odometer_name="successes", odometer="success", likeness=likeness)
 
 
 _POLE = "In which clip is the pole balanced better?"
@@ -86,6 +95,16 @@ _ABOUT = (
         About(0.02, _LANDER),
     )
     | dict.fromkeys(("BipedalWalker-v3", "BipedalWalkerHardcore-v3"), About(0.02, _WALKER))
+    | {
+        "MetaWorld/Reach-v3": _metaworld("In which clip does the hand reach the green ball better?", metaworld.REACH),
+        "MetaWorld/PickPlace-v3": _metaworld(
+            "In which clip is the red puck better grasped and brought to the green ball?", metaworld.PICK_PLACE
+        ),
+        "MetaWorld/DrawerOpen-v3": _metaworld("In which clip is the drawer opened better?", metaworld.DRAWER_OPEN),
+        "MetaWorld/ButtonPress-v3": _metaworld(
+            "In which clip is the red button pressed better?", metaworld.BUTTON_PRESS
+        ),
+    }
 )
 """By the ids of EnvPool and gymnasium; scores pick numbers out of what exactly these observe."""
 
