@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -102,6 +102,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     keep_freed_memory()
     started = time.monotonic()
     simulator = probe_task(config)
+    simulator.close()  # what it says of the task stays
     spec = PolicySpec(simulator.spaces, config.learner.hidden, config.learner.encoder)
     ppo = PPO(spec, config.learner, config.seed, device_of(config.engine))
     progress = _restore(folder, ppo)
@@ -203,10 +204,10 @@ def _finish(
     """Measure, draw, report; `summary.json` comes when all it speaks of is there."""
     try:
         display.say(f"measuring the policy over {EVALUATION_EPISODES} episodes")
-        simulator = probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)
-        evaluation = evaluate(ppo.policy, simulator)
-        summary = _summary(config, progress, last, evaluation, simulator.odometer_name, folder.command)
-        draw_run(folder, config, simulator, evaluation, display)
+        with closing(probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)) as simulator:
+            evaluation = evaluate(ppo.policy, simulator)
+            summary = _summary(config, progress, last, evaluation, simulator.odometer_name, folder.command)
+            draw_run(folder, config, simulator, evaluation, display)
         write_report(folder, summary)
         folder.write_json(folder.summary, summary)
     except KeyboardInterrupt:
