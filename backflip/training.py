@@ -26,16 +26,15 @@ from backflip.config import TrainConfig
 from backflip.display import Display
 from backflip.errors import UserError
 from backflip.evaluation import Evaluation, evaluate
-from backflip.labels import labels_to_begin_with
+from backflip.labels import create_run
 from backflip.pace import Pace
 from backflip.recorder import Recorder, Snapshot, last_snapshot
 from backflip.report import write_report
-from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
+from backflip.run_folder import RunFolder, open_run_folder
 from backflip.run_report import SECONDS as REPORT_SECONDS
 from backflip.run_report import RunReport
 from backflip.showing import draw_run
 from backflip.system import System, probe_task, require_store
-from contracts.files import write_whole
 from contracts.memory import keep_freed_memory
 from labeling_gateway.store import StoreError
 from learner.checkpoint import load_checkpoint
@@ -76,10 +75,7 @@ def train(config: TrainConfig, *, command: str | None = None) -> Run:
     simulator.close()
     if config.needs_labels:
         require_store()
-    with labels_to_begin_with(config, simulator.spaces) as archive:
-        folder = create_run_folder(config)
-        if archive is not None:
-            write_whole(folder.imported_labels, archive.read_bytes())
+    folder = create_run(config, simulator.spaces)
     with folder.held():
         return _run(config, folder, command)
 
