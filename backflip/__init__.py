@@ -121,7 +121,8 @@ def learned_reward(
     beside the program, until `close`.
 
     Args:
-        envs: observes flat vectors, and acts by choices or bounded vectors.
+        envs: observes vectors, or dicts and tuples of them and of choices; acts by one choice, by several, or by
+            bounded vectors.
         run: the run's folder. One that is there already goes on from its answers and its reward model.
         steps: that the training will take over all worlds; the questions are spread over them.
         labels: how many questions there are, how long their clips, and who answers.
