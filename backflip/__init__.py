@@ -64,6 +64,9 @@ def environment(env: str, *, engine: str | None = None) -> TrainConfig:
 def train(job: str | TrainConfig, **changes: Any) -> Run:
     """Train a preset or a config, with top-level ``changes`` (``seed=1, steps=100_000, serial=True``).
 
+    The actors run on this machine, on a Ray that is started for them; on the program's own where it has called
+    ``ray.init``, which goes on afterwards.
+
     Raises:
         UserError: a mistake in the job, or a part that cannot start.
         ValueError: a value out of its range.
