@@ -11,7 +11,7 @@ from actors.simulators.protocol import Draws, Simulator
 from learner.policy import Policy
 
 _FILMED_STEPS = 900  # a minute of a game; all of one would be gigabytes
-_FILMED_BYTES = 2**30  # of what is kept of all films together: many are cut earlier than one
+_FILMED_BYTES = 2**29  # of what is kept of all films together, and for a moment twice: many are cut before one is
 
 
 @dataclass(frozen=True)
