@@ -144,7 +144,8 @@ class ActorPool:
     """
 
     def __init__(self, specs: list[WorkerSpec], services: ServiceAddresses) -> None:
-        remote: Any = ray.remote(RolloutActor).options(
+        actor: Any = ray.remote(RolloutActor)
+        placed = actor.options(
             max_restarts=-1,
             max_task_retries=0,
             max_concurrency=2,
@@ -153,7 +154,7 @@ class ActorPool:
             scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False),
             runtime_env={"env_vars": _environment()},
         )
-        self._actors = [remote.remote(spec, services) for spec in specs]
+        self._actors = [placed.remote(spec, services) for spec in specs]
         self._snapshot: Any = None  # reference to the newest published PolicySnapshot
         self._ready: deque[Rollout] = deque()
         self._changed = threading.Condition()
