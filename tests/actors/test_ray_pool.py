@@ -23,6 +23,7 @@ from backflip.distributed import DistributedSystem, _start_ray  # pyright: ignor
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
+from labeling_gateway.config import LabelsConfig
 from learner.policy import PolicySpec
 from learner.ppo import PPOConfig
 from reward_service.config import RewardServiceConfig
@@ -212,7 +213,8 @@ def test_a_closed_pool_leaves_no_actor(opened: Opened) -> None:
 
 
 def test_a_program_that_has_a_ray_keeps_it(tmp_path: Path) -> None:
-    config = replace(PRESETS["hopper-backflip"].config, out=tmp_path, reward="true", actors=specs(1)[0].actors)
+    changes = {"actors": specs(1)[0].actors, "labels": LabelsConfig(clip_steps=4)}
+    config = replace(PRESETS["hopper-backflip"].config, out=tmp_path, reward="true", **changes)
     task = make_simulator("mujoco", config.task, worlds=1, seed=0)
     node = ray.get_runtime_context().get_node_id()
     for _ in range(2):  # one job after the other
