@@ -12,12 +12,14 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
 import torch
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.simulators.protocol import SimulationFault
 from actors.worker import ActorFailed, Worker, WorkerSpec
@@ -70,7 +72,7 @@ class RolloutActor:
     def slab(self, snapshot: PolicySnapshot) -> Rollout:
         self._status = Status("simulating")
         with _in_one_line():
-            rollout = self._worker.slab(snapshot).on_host()  # another process learns from it
+            rollout = self._worker.slab(snapshot, on_host=True)  # another process learns from it
         self._status = Status("waiting for work")
         return rollout
 
@@ -123,6 +125,12 @@ def _reach_store(url: str, run: str) -> GatewayClient:
             time.sleep(_RETRY_SECONDS)
 
 
+def _environment() -> dict[str, str]:
+    """By which an actor's process finds this program and modules of the user's own, and computes on one thread."""
+    found_in = [str(Path(__file__).resolve().parent.parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, found_in)), "OMP_NUM_THREADS": "1"}
+
+
 class ActorPool:
     """A `learner.loop.RolloutSource` on Ray.
 
@@ -136,10 +144,17 @@ class ActorPool:
     """
 
     def __init__(self, specs: list[WorkerSpec], services: ServiceAddresses) -> None:
-        # num_cpus=0: Ray counts no cores for them; the launcher decides how many there are.
-        remote: Any = ray.remote(RolloutActor)
-        options = {"max_restarts": -1, "max_task_retries": 0, "max_concurrency": 2, "num_cpus": 0}
-        self._actors = [remote.options(**options).remote(spec, services) for spec in specs]
+        actor: Any = ray.remote(RolloutActor)
+        placed = actor.options(
+            max_restarts=-1,
+            max_task_retries=0,
+            max_concurrency=2,
+            num_cpus=0,  # Ray counts no cores for them; the launcher decides how many there are
+            # Where the services listen: a Ray that the program had may have other machines.
+            scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False),
+            runtime_env={"env_vars": _environment()},
+        )
+        self._actors = [placed.remote(spec, services) for spec in specs]
         self._snapshot: Any = None  # reference to the newest published PolicySnapshot
         self._ready: deque[Rollout] = deque()
         self._changed = threading.Condition()

@@ -78,8 +78,12 @@ class Worker:
         self._random = np.random.default_rng(spec.seed)
         self._reward_version = UNFITTED  # of the newest slab
 
-    def slab(self, snapshot: PolicySnapshot) -> Rollout:
-        """Sample one slab by this version, score it, and offer some clips of it."""
+    def slab(self, snapshot: PolicySnapshot, *, on_host: bool = False) -> Rollout:
+        """Sample one slab by this version, score it, and offer some clips of it.
+
+        Args:
+            on_host: for whoever doesn't share the sampler's device, see `Rollout.on_host`.
+        """
         self.sampler.load(snapshot)
         rollout, track = self.sampler.sample(self._shots())
         seen = rollout.on_host()  # the reward service, the cutter of clips and the display are there
@@ -90,7 +94,7 @@ class Worker:
             length, count = self.spec.clip_steps, self._count()
             clips = candidates(seen, track, self.spaces, self.scene, length=length, count=count, random=self._random)
             self._offer(clips)
-        return rollout if rollout is seen else rollout.judged_as(seen)
+        return seen if on_host or rollout is seen else rollout.judged_as(seen)
 
     def _count(self) -> int:
         """How many clips a slab gives.

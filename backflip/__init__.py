@@ -64,6 +64,9 @@ def environment(env: str, *, engine: str | None = None) -> TrainConfig:
 def train(job: str | TrainConfig, **changes: Any) -> Run:
     """Train a preset or a config, with top-level ``changes`` (``seed=1, steps=100_000, serial=True``).
 
+    The actors run on this machine, on a Ray that is started for them; on the program's own where it has called
+    ``ray.init``, which goes on afterwards.
+
     Raises:
         UserError: a mistake in the job, or a part that cannot start.
         ValueError: a value out of its range.
@@ -121,8 +124,8 @@ def learned_reward(
     beside the program, until `close`.
 
     Args:
-        envs: observes vectors or pictures (uint8), and acts by choices or bounded vectors. Made with render mode
-            rgb_array it is filmed by its `render`.
+        envs: observes vectors, dicts and tuples of them and of choices, or pictures (uint8); acts by one choice, by
+            several, or by bounded vectors. Made with render mode rgb_array it is filmed by its `render`.
         run: the run's folder. One that is there already goes on from its answers and its reward model.
         steps: that the training will take over all worlds; the questions are spread over them.
         labels: how many questions there are, how long their clips, and who answers.

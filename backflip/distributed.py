@@ -9,7 +9,6 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,8 +49,9 @@ class DistributedSystem:
         self._services = services = Services(config, folder, spaces, scene)
         self.gateway, self.page = services.gateway, services.page
         try:
-            self._started_ray = not ray.is_initialized()
-            _start_ray(_slab_bytes(config, spaces) * (2 * config.actors.count + 2))
+            if not ray.is_initialized():  # else the program's own, which goes on after us
+                self._started_ray = True
+                _start_ray(_slab_bytes(config, spaces) * (2 * config.actors.count + 2))
             logs = folder.logs.resolve()  # Ray's processes may be elsewhere
             specs = worker_specs(config, resumed_at=resumed_at)
             specs = [replace(spec, log_file=logs / f"actor-{spec.number}.log") for spec in specs]
@@ -118,8 +118,6 @@ def _start_ray(slabs: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to Ray's makers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    # Where this program lies, and where modules of the user's own may be found.
-    found_in = [str(Path(__file__).resolve().parent.parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
     on_sigterm = signal.getsignal(signal.SIGTERM)
     ray.init(
         address="local",  # also where RAY_ADDRESS names a cluster: its machines would not reach our loopback
@@ -127,7 +125,6 @@ def _start_ray(slabs: int) -> None:
         object_store_memory=max(_OBJECT_STORE_BYTES, slabs * 5 // 4),  # weights lie there, too
         configure_logging=False,
         log_to_driver=False,
-        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, found_in)), "OMP_NUM_THREADS": "1"}},
     )
     ray_worker._worker_logs_enabled = False  # raylets' remarks would go to standard output; ours are in the log
     if threading.current_thread() is threading.main_thread():

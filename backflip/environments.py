@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from actors.config import ActorsConfig
-from actors.simulators.protocol import SimulationFault, Simulator
+from actors.simulators.protocol import SimulationFault, Simulator, did_you_mean
 from backflip.config import TrainConfig
 from backflip.errors import UserError
 from backflip.presets import frames_config
@@ -102,11 +101,10 @@ def _engine_of(env: str, engine: str | None) -> tuple[str, str]:
     knowing = [name for name, known in (("envpool", group), ("gymnasium", env in gymnasium.registry)) if known]
     if not knowing:
         every = [*gymnasium.registry, *(task for tasks in families().values() for task in tasks)]
-        near = difflib.get_close_matches(env, every, n=3, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise UserError(
-            f"nobody knows an environment {env!r}{hint} (`backflip list --engine envpool` and `--engine gymnasium` "
-            "show those that are known; one of your own is module:ID or package.module:Class)"
+            f"nobody knows an environment {env!r}{did_you_mean(env, every)} "
+            "(`backflip list --engine envpool` and `--engine gymnasium` show those that are known; "
+            "one of your own is module:ID or package.module:Class)"
         )
     if engine is not None:
         if engine not in knowing:

@@ -11,13 +11,14 @@ from actors.simulators.protocol import Draws, SimulationFault, Simulator
 from learner.policy import Policy
 
 _FILMED_STEPS = 900  # a minute of a game; all of one would be gigabytes
+_FILMED_BYTES = 2**29  # of what is kept of all films together, and for a moment twice: many are cut before one is
 
 
 @dataclass(frozen=True)
 class EpisodeTrack:
     """One evaluated episode of L steps, as clips would show its first l.
 
-    l is L, but where the simulator draws pictures: then the first world's first minute is shown, and none of others.
+    l is L, but where the simulator draws pictures: then the first minute of those filmed is shown, and none of others.
     """
 
     observation: np.ndarray  # [l, ...]
@@ -43,10 +44,13 @@ class Evaluation:
     tracks: list[EpisodeTrack]  # by world, failed ones too
 
 
-def evaluate(policy: Policy, simulator: Simulator) -> Evaluation:
+def evaluate(policy: Policy, simulator: Simulator, *, filmed: int = 1) -> Evaluation:
     """One episode in each of the simulator's worlds, by the most likely actions.
 
     The simulator must not stagger its episodes. For the same seed the numbers are the same.
+
+    Args:
+        filmed: how many worlds' pictures are kept, of the first ones, where the simulator draws pictures.
 
     Raises:
         SimulationFault: the simulator gives up, or no episode comes to its end.
@@ -57,10 +61,15 @@ def evaluate(policy: Policy, simulator: Simulator) -> Evaluation:
     running = np.ones(simulator.worlds, bool)
     failed = np.zeros(simulator.worlds, bool)
     lengths = np.zeros(simulator.worlds, np.int64)
+    filming = simulator.scene.track == "frames"
+    kept = 0  # bytes
     while running.any():
         action = policy.mode(torch.from_numpy(observation)).numpy()
-        if len(rows) < _FILMED_STEPS or simulator.scene.track != "frames":
+        if not filming:
             rows.append(_row(simulator, observation, action))
+        elif len(rows) < _FILMED_STEPS and kept < _FILMED_BYTES and running[:filmed].any():
+            rows.append(_filmed_row(simulator, observation, action, min(filmed, simulator.worlds)))
+            kept += sum(column.nbytes for column in rows[-1])
         transition = simulator.step(action)
         counted.append((transition.score, transition.odometer))
         observation = transition.observation
@@ -88,12 +97,17 @@ def evaluate(policy: Policy, simulator: Simulator) -> Evaluation:
 
 
 def _row(simulator: Simulator, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, ...]:
-    """What is kept to be shown of a step, [n, ...] each, in the order of `EpisodeTrack`."""
-    row = observation, simulator.spaces.action.encode(action), simulator.state()
-    if simulator.scene.track != "frames":
-        return row
+    """What is kept to be shown of a step, [N, ...] each, in the order of `EpisodeTrack`."""
+    return observation, simulator.spaces.action.encode(action), simulator.state()
+
+
+def _filmed_row(
+    simulator: Simulator, observation: np.ndarray, action: np.ndarray, filmed: int
+) -> tuple[np.ndarray, ...]:
+    """As `_row`, of the first worlds alone and with their pictures, [filmed, ...] each."""
     assert isinstance(simulator, Draws)
-    return *(column[:1].copy() for column in row), simulator.pictures(np.zeros(1, np.int64))
+    columns = (column[:filmed].copy() for column in _row(simulator, observation, action))
+    return *columns, simulator.pictures(np.arange(filmed))
 
 
 def _track(shown: list[np.ndarray], counted: list[np.ndarray], world: int, length: int, failed: bool) -> EpisodeTrack:

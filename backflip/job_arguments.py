@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 
 import tyro
 
+from actors.simulators.protocol import did_you_mean
 from backflip.config import TrainConfig
 from backflip.presets import PRESETS
 from backflip.usage import UsageError, parsed
@@ -62,9 +62,7 @@ def _require_preset(arguments: list[str]) -> None:
             f"name a preset first, and its settings after it, or an --env; the presets are {', '.join(PRESETS)}"
         )
     if not arguments[0].startswith("-") and arguments[0] not in PRESETS:
-        near = difflib.get_close_matches(arguments[0], PRESETS, n=2, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise UsageError(
-            f"there is no preset {arguments[0]!r}{hint} (`backflip list` shows them all; other environments are "
-            "trained by --env ID)"
+            f"there is no preset {arguments[0]!r}{did_you_mean(arguments[0], PRESETS)} "
+            "(`backflip list` shows them all; other environments are trained by --env ID)"
         )

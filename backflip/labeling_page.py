@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import webbrowser
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -135,9 +136,9 @@ def serve_labels_of_run(path: Path, labels: LabelsConfig) -> None:
             if store.embedded is not None:
                 supervisor.adopt("label store", store.embedded.alive, store.embedded.restart)
             supervisor.wait_up()
-            client = GatewayClient(store.url, folder.run)
-            for line in let_in(page, client, labels):
-                print(line, file=sys.stderr, flush=True)
+            with closing(GatewayClient(store.url, folder.run)) as client:
+                for line in let_in(page, client, labels):
+                    print(line, file=sys.stderr, flush=True)
             serve(page, store.url)
         except (StoreError, OSError, ValueError) as error:
             raise UserError(str(error)) from None

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from backflip.config import TrainConfig
 from backflip.errors import UserError
-from backflip.run_folder import RunFolder, open_run_folder
+from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
 from backflip.system import open_store
+from contracts.files import write_whole
 from contracts.spaces import Spaces
 from labeling_gateway.archive import export_labels
 from labeling_gateway.client import GatewayClient
@@ -42,13 +43,22 @@ def export_run(path: Path, output: Path | None = None) -> tuple[Path, int]:
             raise UserError(f"cannot export the answers of {folder.path}: {error}") from error
 
 
-@contextmanager
-def labels_to_begin_with(config: TrainConfig, spaces: Spaces) -> Iterator[Path | None]:
-    """The archive that `labels.from` names, whole and fitting, before anything of the new run is made.
+def create_run(config: TrainConfig, spaces: Spaces) -> RunFolder:
+    """The folder of a new run, and in it the answers that `labels.from` names: whole and fitting, or nothing is made.
 
     Raises:
-        UserError: there is none, or a reward model of this job could not learn from it.
+        UserError: there are none, a reward model of this job could not learn from them, or the folder cannot be made.
     """
+    with _labels_to_begin_with(config, spaces) as archive:
+        folder = create_run_folder(config)
+        if archive is not None:
+            write_whole(folder.imported_labels, archive.read_bytes())
+    return folder
+
+
+@contextmanager
+def _labels_to_begin_with(config: TrainConfig, spaces: Spaces) -> Iterator[Path | None]:
+    """The archive that `labels.from` names, if it names one. Raises UserError, see `create_run`."""
     source = config.labels.from_
     if source is None:
         yield None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from actors.worker import Worker, WorkerSpec
 from backflip.config import TrainConfig
 from backflip.labels import bring_labels
 from backflip.run_folder import RunFolder
-from backflip.system import Facts, Store, label_parts, open_store, reward_config, worker_specs
+from backflip.system import Facts, label_parts, open_store, reward_config, worker_specs
 from contracts.rollout import Rollout
 from contracts.spaces import Spaces
 from labeling_gateway.client import GatewayClient
@@ -42,21 +44,21 @@ class SerialSystem:
         self._facts = Facts(labels_budget=config.labels.questions if config.needs_labels else 0)
         self._workers: deque[Worker] = deque()
         self._learns_from_labels = config.needs_labels
-        self._store: Store | None = None
-        if not self._learns_from_labels:
-            self._workers.extend(Worker(spec, None, None) for spec in specs)
-            return
-        self._store = open_store(folder)
+        self._opened = ExitStack()  # what `stop` closes, the last first
         try:
-            self._open(config, folder, spaces, specs, self._store)
+            if self._learns_from_labels:
+                self._open(config, folder, spaces, specs)
+            else:
+                self._employ(Worker(spec, None, None) for spec in specs)
         except BaseException:
             self.stop()
             raise
 
-    def _open(
-        self, config: TrainConfig, folder: RunFolder, spaces: Spaces, specs: list[WorkerSpec], store: Store
-    ) -> None:
+    def _open(self, config: TrainConfig, folder: RunFolder, spaces: Spaces, specs: list[WorkerSpec]) -> None:
+        store = open_store(folder)
+        self._opened.callback(store.stop)
         self._client = GatewayClient(store.url, folder.run)
+        self._opened.callback(self._client.close)
         self._model = RewardModel(
             config.reward_model.members, spaces.observation, spaces.action.size, folder.reward_model
         )
@@ -68,11 +70,16 @@ class SerialSystem:
         )
         scripted = config.labels.source == "scripted"
         self._teachers = Crowd(self._client, config.labels, config.seed) if scripted else None
-        self._workers.extend(Worker(spec, self._reward, self._gateway.offer) for spec in specs)
+        self._employ(Worker(spec, self._reward, self._gateway.offer) for spec in specs)
         self._client.put_scene(self._workers[0].scene)
         self._facts = Facts(labels_imported=imported)
         if imported and not self._model.newest.number:
             self._trainer.poll()  # the reward that the first slab is scored by
+
+    def _employ(self, workers: Iterable[Worker]) -> None:
+        for worker in workers:
+            self._opened.callback(worker.close)
+            self._workers.append(worker)
 
     def publish(self, snapshot: PolicySnapshot) -> None:
         self._snapshot = snapshot
@@ -117,10 +124,7 @@ class SerialSystem:
         """Nobody looks: a labeling page needs processes of its own."""
 
     def stop(self) -> None:
-        for worker in self._workers:
-            worker.close()
-        if self._store is not None:
-            self._store.stop()
+        self._opened.close()
 
     def _report_progress(self, env_steps: int, total_steps: int) -> None:
         """Until it has arrived: what the client may drop on a busy machine, the schedule would follow."""

@@ -101,8 +101,14 @@ class Services:
         with ExitStack() as last_first:  # whatever goes wrong on the way, the others are stopped too
             if self._store is not None:
                 last_first.callback(self._store.stop)
+            if self._vendors is not None:
+                last_first.callback(self._vendors.close)
+            if self.gateway is not None:
+                last_first.callback(self.gateway.close)
             last_first.callback(self._count_used)
             last_first.callback(self._supervisor.stop)
+            if self.reward is not None:
+                last_first.callback(self.reward.close)
             last_first.callback(lambda: self._hear(self.facts))
             last_first.callback(self.stop_listening)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from backflip.errors import UserError
 from backflip.evaluation import EpisodeTrack, Evaluation, evaluate
 from backflip.run_folder import RunFolder, open_run_folder
 from backflip.system import probe_task
-from labeling_gateway.rendering.drawing import draw, enlarge
+from labeling_gateway.rendering.drawing import draw
 from labeling_gateway.rendering.sketches import CannotDraw
 from labeling_gateway.rendering.video import Film, steps_per_frame, write_video
 from learner.checkpoint import load_policy_snapshot
@@ -30,11 +32,11 @@ def evaluate_run(path: Path, *, episodes: int, seed: int) -> Evaluation:
     """Raises UserError where there is no such run, it has no policy yet, or its worlds fail."""
     folder = open_run_folder(path)
     config = folder.read_config()
-    simulator = probe_task(config, worlds=episodes, seed=seed)
-    try:
-        return evaluate(_policy(folder, config, simulator), simulator)
-    except SimulationFault as error:
-        raise UserError(str(error)) from None
+    with closing(probe_task(config, worlds=episodes, seed=seed)) as simulator:
+        try:
+            return evaluate(_policy(folder, config, simulator), simulator)
+        except SimulationFault as error:
+            raise UserError(str(error)) from None
 
 
 def draw_run(
@@ -43,7 +45,8 @@ def draw_run(
     """The typical episode of an evaluation as `backflip.mp4`; where a task cannot be drawn, say so and go on."""
     display.say("drawing the policy (the first time on a machine this takes half a minute)")
     try:
-        film = _film(folder, config, simulator, typical(evaluation), config.preset)
+        with _reward_model(folder, config, simulator) as model:
+            film = _film(folder, model, simulator, typical(evaluation), config.preset)
         timestep = simulator.control_timestep
         write_video(folder.video, [[film]], timestep, every=steps_per_frame(timestep))
     except CannotDraw as error:
@@ -73,15 +76,18 @@ def video_of_run(
     try:
         for run in shown:
             config = run.read_config()
-            simulator = probe_task(config, worlds=rows * columns, seed=seed)
-            tracks = evaluate(_policy(run, config, simulator), simulator).tracks
-            timesteps.append(simulator.control_timestep)
-            if len(set(timesteps)) > 1:
-                raise UserError(
-                    f"{shown[0].path} and {shown[1].path} have steps of different length: one clock fits one"
-                )
-            title = config.preset if beside is None else run.path.name
-            cells = [_film(run, config, simulator, track, title, size) for track in tracks]
+            with (
+                closing(probe_task(config, worlds=rows * columns, seed=seed)) as simulator,
+                _reward_model(run, config, simulator) as model,
+            ):
+                timesteps.append(simulator.control_timestep)
+                if len(set(timesteps)) > 1:
+                    raise UserError(
+                        f"{shown[0].path} and {shown[1].path} have steps of different length: one clock fits one"
+                    )
+                tracks = evaluate(_policy(run, config, simulator), simulator, filmed=rows * columns).tracks
+                title = config.preset if beside is None else run.path.name
+                cells = [_film(run, model, simulator, track, title, size) for track in tracks]
             for row in range(rows):
                 films[row] += cells[row * columns : (row + 1) * columns]
         write_video(target, films, timesteps[0], every=steps_per_frame(timesteps[0]))
@@ -101,29 +107,30 @@ def serve_reward_of_run(path: Path, address: str, *, allow_remote: bool) -> None
     folder = open_run_folder(path)
     config = folder.read_config()
     simulator = probe_task(config)
-    model = _reward_model(folder, config, simulator)
-    if model is None:
-        raise UserError(f"{folder.path} has no fitted reward model to serve")
-    service = RewardServiceConfig(
-        run=folder.run,
-        address=address,
-        directory=str(folder.reward_model),
-        seed=config.seed,
-        observation=simulator.spaces.observation,
-        action_size=simulator.spaces.action.size,
-        reward=config.reward_model,
-        allow_remote=allow_remote,
-    )
-    try:
-        server = serve(service, model)
-    except (AddressInUse, ValueError) as error:
-        raise UserError(str(error)) from None
-    print(f"serving reward model version {model.newest.number} of {folder.run} on {server.address}", flush=True)
-    told = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: told.set())
-    told.wait()
-    server.stop()
+    simulator.close()
+    with _reward_model(folder, config, simulator) as model:
+        if model is None:
+            raise UserError(f"{folder.path} has no fitted reward model to serve")
+        service = RewardServiceConfig(
+            run=folder.run,
+            address=address,
+            directory=str(folder.reward_model),
+            seed=config.seed,
+            observation=simulator.spaces.observation,
+            action_size=simulator.spaces.action.size,
+            reward=config.reward_model,
+            allow_remote=allow_remote,
+        )
+        try:
+            server = serve(service, model)
+        except (AddressInUse, ValueError) as error:
+            raise UserError(str(error)) from None
+        print(f"serving reward model version {model.newest.number} of {folder.run} on {server.address}", flush=True)
+        told = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: told.set())
+        told.wait()
+        server.stop()
 
 
 def typical(evaluation: Evaluation) -> EpisodeTrack:
@@ -146,36 +153,35 @@ def _policy(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> Pol
     return policy
 
 
-def _reward_model(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> RewardModel | None:
+@contextmanager
+def _reward_model(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> Iterator[RewardModel | None]:
     """The run's model as it was last published; None if it never was, or the run has none."""
     if not folder.reward_model.exists():
-        return None
+        yield None
+        return
     spaces, members = simulator.spaces, config.reward_model.members
     threads = os.cpu_count() or 1
-    model = RewardModel(members, spaces.observation, spaces.action.size, folder.reward_model, threads)
-    return None if model.newest.ensemble is None else model
+    with closing(RewardModel(members, spaces.observation, spaces.action.size, folder.reward_model, threads)) as model:
+        yield None if model.newest.ensemble is None else model
 
 
 def _film(
     folder: RunFolder,
-    config: TrainConfig,
+    model: RewardModel | None,
     simulator: Simulator,
     track: EpisodeTrack,
     title: str,
     size: tuple[int, int] = (480, 360),
 ) -> Film:
     """An episode drawn, with what the run's reward model thinks of it. Raises CannotDraw."""
-    model = _reward_model(folder, config, simulator)
     every = steps_per_frame(simulator.control_timestep)
-    if track.pictures is None:
-        frames = draw(simulator.scene, track.state, *size, every=every)
-    else:
-        frames = enlarge(track.pictures[::every])
+    filmed = track.pictures
     return Film(
-        frames=frames,
+        frames=draw(simulator.scene, track.state, *size, every=every) if filmed is None else filmed[::every],
         predicted=None if model is None else model.score(track.observation, track.action)[0],
         odometer=track.odometer[: len(track.observation)],
         odometer_name=simulator.odometer_name,
         title=title,
         model=folder.run,
+        height=None if filmed is None else size[1],
     )

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,16 +26,15 @@ from backflip.config import TrainConfig
 from backflip.display import Display
 from backflip.errors import UserError
 from backflip.evaluation import Evaluation, evaluate
-from backflip.labels import labels_to_begin_with
+from backflip.labels import create_run
 from backflip.pace import Pace
 from backflip.recorder import Recorder, Snapshot, last_snapshot
 from backflip.report import write_report
-from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
+from backflip.run_folder import RunFolder, open_run_folder
 from backflip.run_report import SECONDS as REPORT_SECONDS
 from backflip.run_report import RunReport
 from backflip.showing import draw_run
 from backflip.system import System, probe_task, require_store
-from contracts.files import write_whole
 from contracts.memory import keep_freed_memory
 from labeling_gateway.store import StoreError
 from learner.checkpoint import load_checkpoint
@@ -76,10 +75,7 @@ def train(config: TrainConfig, *, command: str | None = None) -> Run:
     simulator.close()
     if config.needs_labels:
         require_store()
-    with labels_to_begin_with(config, simulator.spaces) as archive:
-        folder = create_run_folder(config)
-        if archive is not None:
-            write_whole(folder.imported_labels, archive.read_bytes())
+    folder = create_run(config, simulator.spaces)
     with folder.held():
         return _run(config, folder, command)
 
@@ -102,6 +98,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     keep_freed_memory()
     started = time.monotonic()
     simulator = probe_task(config)
+    simulator.close()  # what it says of the task stays
     spec = PolicySpec(simulator.spaces, config.learner.hidden, config.learner.encoder)
     ppo = PPO(spec, config.learner, config.seed, device_of(config.engine))
     progress = _restore(folder, ppo)
@@ -219,8 +216,12 @@ def _measure(config: TrainConfig, folder: RunFolder, ppo: PPO, display: Display)
     """Whole episodes, one of them drawn. None where the worlds fail: what was learnt is no less there."""
     display.say(f"measuring the policy over {EVALUATION_EPISODES} episodes")
     try:
-        simulator = probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)
-        evaluation = evaluate(ppo.policy, simulator)
+        with closing(probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)) as simulator:
+            evaluation = evaluate(ppo.policy, simulator)
+            if evaluation.failed_episodes:
+                display.say(f"{evaluation.failed_episodes} of them ended by a fault and are left out")
+            draw_run(folder, config, simulator, evaluation, display)
+            return evaluation
     except (SimulationFault, UserError) as error:
         folder.video.unlink(missing_ok=True)  # of an earlier policy
         display.say(
@@ -228,10 +229,6 @@ def _measure(config: TrainConfig, folder: RunFolder, ppo: PPO, display: Display)
             f"{folder.path}` try again"
         )
         return None
-    if evaluation.failed_episodes:
-        display.say(f"{evaluation.failed_episodes} of them ended by a fault and are left out")
-    draw_run(folder, config, simulator, evaluation, display)
-    return evaluation
 
 
 def _summary(

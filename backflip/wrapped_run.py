@@ -12,11 +12,10 @@ from actors.config import ActorsConfig
 from actors.vector_worlds import VectorWorlds
 from backflip.config import WRAPPED, TrainConfig
 from backflip.errors import UserError
-from backflip.labels import labels_to_begin_with
+from backflip.labels import create_run
 from backflip.presets import FRAMES_REWARD
-from backflip.run_folder import RunFolder, create_run_folder, open_run_folder
+from backflip.run_folder import RunFolder, open_run_folder
 from backflip.system import require_store
-from contracts.files import write_whole
 from contracts.spaces import Spaces
 from labeling_gateway.config import LabelsConfig
 from reward_service.config import RewardConfig
@@ -67,10 +66,7 @@ def open_wrapped_run(config: TrainConfig, run: Path, spaces: Spaces) -> Iterator
         folder = open_run_folder(run)
         _require_same(folder.read_config(), config, run)
     else:
-        with labels_to_begin_with(config, spaces) as archive:
-            folder = create_run_folder(config)
-            if archive is not None:
-                write_whole(folder.imported_labels, archive.read_bytes())
+        folder = create_run(config, spaces)
     with folder.held():
         folder.write_config(config)
         folder.note_command(shlex.join(sys.argv))

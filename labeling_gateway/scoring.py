@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contracts.clip import Clip
 from contracts.rollout import UNFITTED
+from labeling_gateway.pool import Candidate
 from labeling_gateway.selection import clip_sums
 
 Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int] | None]
@@ -36,35 +36,40 @@ class ClipScores:
         return clip_sums(self.member_reward, self.steps) * np.divide(self.lengths, self.steps)[:, None]
 
 
-def score_clips(clips: Sequence[Clip], score: Score) -> ClipScores | None:
-    """None where the reward service does not answer. At least one clip; all observe the same."""
-    stride = FRAMES_STRIDE if clips[0].observation.ndim > 2 else 1
-    steps, lengths = [-(-len(clip) // stride) for clip in clips], [len(clip) for clip in clips]
+def score_clips(candidates: Sequence[Candidate], score: Score) -> ClipScores | None:
+    """None where the reward service does not answer. At least one clip; all observe the same.
+
+    No more clips are decoded at once than are scored at once.
+    """
+    lengths = [candidate.length for candidate in candidates]
+    steps: list[int] = []
     parts: list[np.ndarray] = []
-    by, done = UNFITTED, 0
-    while done < len(clips):
-        part = _part(clips, done)
-        scored = score(
-            np.concatenate([clip.observation[::stride] for clip in part]),
-            np.concatenate([clip.action[::stride] for clip in part]),
-        )
+    by = UNFITTED
+    while len(steps) < len(candidates):
+        part = _part(candidates, len(steps))
+        scored = score(*(np.concatenate(column) for column in zip(*part, strict=True)))
         if scored is None:
             return None
         member_reward, version = scored
         if version == UNFITTED:
             return ClipScores(np.empty((0, member_reward.shape[1])), [], [], version)
         if parts and version != by:  # it was published meanwhile: all by that one
-            parts, done = [], 0
+            steps, parts = [], []
             continue
         parts.append(member_reward)
-        by, done = version, done + len(part)
+        by, steps = version, steps + [len(observation) for observation, _ in part]
     return ClipScores(np.concatenate(parts), steps, lengths, by)
 
 
-def _part(clips: Sequence[Clip], first: int) -> Sequence[Clip]:
-    """As many as are scored at once, at least one."""
-    size, end = 0, first
-    while end < len(clips) and (end == first or size < _BYTES_AT_ONCE):
-        size += clips[end].observation.nbytes
-        end += 1
-    return clips[first:end]
+def _part(candidates: Sequence[Candidate], first: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Observations and actions of as many clips as are scored at once, at least one: of the steps looked at."""
+    part: list[tuple[np.ndarray, np.ndarray]] = []
+    size = 0
+    for candidate in candidates[first:]:
+        if part and size >= _BYTES_AT_ONCE:
+            break
+        clip = candidate.clip()
+        stride = FRAMES_STRIDE if clip.observation.ndim > 2 else 1
+        part.append((clip.observation[::stride].copy(), clip.action[::stride]))
+        size += part[-1][0].nbytes
+    return part

@@ -120,19 +120,22 @@ class Gateway:
 
     def _look(self, labels: int, env_steps: int) -> None:
         """Whether the reward model is being fooled, where there is anything new to tell it by."""
-        front = self._pool.newest(1)
-        if not front or time.monotonic() < self._scoring_from:
-            return
-        if not self._watch.due(labels, front[0][2].policy_version):
-            return
         newest = self._pool.newest(NEWEST)
-        judged = self._watch.judged(newest[0][2].scene)
-        scored = self._score_clips([*newest, *judged]) if judged else None
-        if scored is not None and scored.version != UNFITTED:
-            self._watch.look(newest, judged, scored, env_steps)
+        if not newest or time.monotonic() < self._scoring_from:
+            return
+        version = newest[0].policy_version
+        if not self._watch.due(labels, version):
+            return
+        if judged := self._watch.judged(newest[0].scene):
+            scored = self._score_clips([*newest, *judged])
+            if scored is None:
+                return  # it is due still
+            if scored.version != UNFITTED:
+                self._watch.look(newest, judged, scored, env_steps)
+        self._watch.looked(labels, version)
 
     def _score_clips(self, clips: list[Candidate]) -> ClipScores | None:
-        scored = score_clips([clip for _, _, clip in clips], self._score)
+        scored = score_clips(clips, self._score)
         if scored is None:
             if not self._scoring_from:
                 logger.warning("the reward service does not answer; no questions are asked until it does")
@@ -147,7 +150,7 @@ class Gateway:
         labels = self._config.labels
         rng = np.random.default_rng([self._config.seed, asked])
         newest = self._pool.newest(2 * PAIRS_PER_QUESTION * wanted)
-        considered = [*newest, *self._watch.judged(newest[0][2].scene)]
+        considered = [*newest, *self._watch.judged(newest[0].scene)]
         scored = self._score_clips(considered)
         if scored is None:
             return [], {}
@@ -158,18 +161,18 @@ class Gateway:
         alarm = bool(self._watch.standing)
         picks = pick(len(newest), sums, wanted, labels.uniform_share, labels.check_share, alarm, rng)
         for one in picks:
-            (name_a, data_a, clip_a), (name_b, data_b, clip_b) = considered[one.a], considered[one.b]
-            clips |= {name_a: data_a, name_b: data_b}
-            id = f"{asked + len(queries):06d}-{content_hash((name_a + name_b).encode())[:12]}"
+            a, b = considered[one.a], considered[one.b]
+            clips |= {a.name: a.data, b.name: b.data}
+            id = f"{asked + len(queries):06d}-{content_hash((a.name + b.name).encode())[:12]}"
             queries.append(
                 Query(
                     id=id,
-                    clip_a=name_a,
-                    clip_b=name_b,
-                    scene=clip_a.scene,
+                    clip_a=a.name,
+                    clip_b=b.name,
+                    scene=a.scene,
                     chosen_by=one.chosen_by,
                     disagreement=one.disagreement,
-                    policy_version=max(clip_a.policy_version, clip_b.policy_version),
+                    policy_version=max(a.policy_version, b.policy_version),
                     reward_version=version,
                     opinions=labels.raters_per_question if is_overlapped(id, labels.overlap) else 1,
                 )
@@ -195,9 +198,9 @@ class Gateway:
         if now < self._show_from:
             return
         newest = self._pool.newest(_SHOWN)
-        names = [name for name, _, _ in newest]
+        names = [clip.name for clip in newest]
         if names != self._shown:
-            self._client.show_newest([data for _, data, _ in newest])
+            self._client.show_newest([clip.data for clip in newest])
             self._shown = names
             self._show_from = now + _SHOW_SECONDS
 

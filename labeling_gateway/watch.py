@@ -47,13 +47,12 @@ class Watch:
         self._claims = client.claims()
         self._outcomes: dict[str, Outcome] = {}  # of first opinions that stand, by log offset, in its order
         self._offset = ""
-        self._due_at = (-1, -_VERSIONS)  # labels, and the newest candidate's policy version
+        self._looked_at = (-1, -_VERSIONS)  # labels, and the newest candidate's policy version
         self._figures = Figures()
         self._standing = {alarm.sign: alarm for alarm in client.alarms() if alarm.ended_at is None}
         self._judged: deque[Candidate] = deque(maxlen=JUDGED)
         for query in asked[-JUDGED // 2 :]:
-            for name, data in zip((query.clip_a, query.clip_b), client.clip_bytes(query), strict=True):
-                self._judged.append((name, data, Clip.from_bytes(data)))
+            self._judged.extend(Candidate.of(data, Clip.from_bytes(data)) for data in client.clip_bytes(query))
 
     @property
     def standing(self) -> list[Alarm]:
@@ -64,20 +63,21 @@ class Watch:
         if claims:
             self._client.note_claims(claims)
         self._claims |= claims
-        known = {name for name, _, _ in self._judged}
-        self._judged.extend(clip for clip in clips if clip[0] not in known)
+        known = {clip.name for clip in self._judged}
+        self._judged.extend(clip for clip in clips if clip.name not in known)
 
     def judged(self, scene: str) -> list[Candidate]:
         """Clips of a scene that people were asked about lately, oldest first."""
-        return [clip for clip in self._judged if clip[2].scene == scene]
+        return [clip for clip in self._judged if clip.scene == scene]
 
     def due(self, labels: int, newest_version: int) -> bool:
-        """Whether anything is new since it last was: the number of labels in the log, or what the policy does."""
-        seen, version = self._due_at
-        if labels == seen and newest_version < version + _VERSIONS:
-            return False
-        self._due_at = (labels, newest_version)
-        return True
+        """Whether anything is new since the last look: the number of labels in the log, or what the policy does."""
+        seen, version = self._looked_at
+        return labels != seen or newest_version >= version + _VERSIONS
+
+    def looked(self, labels: int, newest_version: int) -> None:
+        """There was a look, or nothing that one could be taken at; the next is due when something is new again."""
+        self._looked_at = (labels, newest_version)
 
     def look(
         self,
@@ -93,7 +93,7 @@ class Watch:
             scores: of the newest clips and then of the judged ones.
         """
         self._follow()
-        policy_version = max(clip.policy_version for _, _, clip in newest)
+        policy_version = max(clip.policy_version for clip in newest)
         outcomes = list(self._outcomes.values())
         steps, sums = sum(scores.steps[: len(newest)]), scores.sums
         now = self._figures = Figures(
@@ -129,9 +129,9 @@ class Watch:
 
 def _inputs(clips: list[Candidate]) -> np.ndarray:
     """[M, L, D + A] of those clips that are as long as most; of frames D is `_BLOCKS` squared, at some steps."""
-    lengths = [len(clip) for _, _, clip in clips]
+    lengths = [clip.length for clip in clips]
     usual = max(set(lengths), key=lengths.count)
-    return np.stack([_described(clip) for _, _, clip in clips if len(clip) == usual])
+    return np.stack([_described(clip.clip()) for clip in clips if clip.length == usual])
 
 
 def _described(clip: Clip) -> np.ndarray:

@@ -103,8 +103,8 @@ class Policy(nn.Module):
 
     @torch.inference_mode()
     def mode(self, observation: Tensor) -> Tensor:
-        """The most likely actions for raw observations [N, ...]."""
-        output = self.actor(self.encoder(self.normalise(observation)))
+        """The most likely actions for raw observations [N, ...], on their device, wherever the policy is."""
+        output = self.actor(self.encoder(self.normalise(observation.to(self.mean.device)))).to(observation.device)
         if self.continuous:
             return output
         return self._native(torch.stack([choice.argmax(-1) for choice in output.split(self._choices, -1)], -1))

@@ -58,7 +58,8 @@ class RewardModel:
     Opening a directory restores the newest version in it and leaves it as it is: another process
     may be publishing there.
 
-    ``threads`` score the parts of a large batch side by side. With one it is scored where it is asked for.
+    ``threads`` score the parts of a large batch side by side, until `close`. With one it is scored where it is
+    asked for, and there is nothing to close.
 
     Raises:
         OSError: the directory cannot be made or read.
@@ -71,7 +72,7 @@ class RewardModel:
         self.observation = observation
         self.action_size = action_size
         self.directory = Path(directory)
-        self._each = map if threads == 1 else ThreadPoolExecutor(threads, thread_name_prefix="score").map
+        self._scoring = None if threads == 1 else ThreadPoolExecutor(threads, thread_name_prefix="score")
         self.directory.mkdir(parents=True, exist_ok=True)
         newest = newest_version(self.directory)
         kept = (_number(path) for path in self.directory.glob(_FILES))
@@ -142,8 +143,14 @@ class RewardModel:
         chosen = self.newest if version is None else self.version(version)
         if chosen.ensemble is None:
             return np.zeros(rows, np.float32), np.zeros((rows, self.members), np.float32), chosen.number
-        member_reward = chosen.ensemble.score(observation, action, self._each)
+        each = map if self._scoring is None else self._scoring.map
+        member_reward = chosen.ensemble.score(observation, action, each)
         return member_reward.mean(axis=1), member_reward, chosen.number
+
+    def close(self) -> None:
+        """Ends its threads; nothing is scored any more."""
+        if self._scoring is not None:
+            self._scoring.shutdown()
 
     def _path(self, number: int) -> Path:
         return self.directory / f"reward-{number:06d}.safetensors"

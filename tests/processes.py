@@ -54,13 +54,20 @@ def environment(pid: int) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
+def sockets(pid: int) -> set[str]:
+    """Those that a process has open, by inode."""
+    found: set[str] = set()
+    with suppress(OSError):
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(OSError):  # of one's own, that through which they were listed
+                if match := re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{pid}/fd/{entry}")):
+                    found.add(match[1])
+    return found
+
+
 def listening(pid: int) -> list[str]:
     """Addresses, without ports, on which a process accepts TCP connections."""
-    try:
-        links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
-    except OSError:
-        return []
-    inodes = {match[1] for link in links if (match := re.match(r"socket:\[(\d+)\]", link))}
+    inodes = sockets(pid)
     found = []
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:

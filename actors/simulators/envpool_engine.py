@@ -81,7 +81,7 @@ class EnvPoolSimulator:
         self.parts = self._observe.parts
         self.spaces = Spaces(self._observe.space, self._controls.action)
         self._about = about(task)
-        self._faults = FaultWatch(task)
+        self._faults = FaultWatch(task, worlds)
         self.worlds = worlds
         self._draws, filmed = bool(drawing), bool(drawing) or self.spaces.observation.is_frames
         self.control_timestep = self._about.timestep

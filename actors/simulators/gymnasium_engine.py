@@ -67,7 +67,7 @@ class GymnasiumSimulator:
         self._vector = SyncVectorEnv(
             [lambda world=world: world for world in fenced], autoreset_mode=AutoresetMode.SAME_STEP
         )
-        self._faults = FaultWatch(task)
+        self._faults = FaultWatch(task, worlds)
         self._about = _about(task, first)
         self.odometer_name = self._about.odometer_name
         look = World(first, f"{task}: world 0", observe, self.episode_steps)

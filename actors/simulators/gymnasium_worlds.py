@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import logging
@@ -48,7 +47,7 @@ def find(task: str) -> Maker:
             return found  # pyright: ignore[reportReturnType]
     if name not in gymnasium.registry:
         known = [f"{module_name}:{other}" for other in vars(sys.modules[module_name])] if module_name else []
-        raise UnknownTask("gymnasium", task, difflib.get_close_matches(task, [*known, *gymnasium.registry], n=3))
+        raise UnknownTask("gymnasium", task, [*known, *gymnasium.registry])
     options = _without_early_ends(name)
     # The time limit is ours to keep, see `World`.
     return partial(gymnasium.make, name, max_episode_steps=-1, disable_env_checker=True, **options)

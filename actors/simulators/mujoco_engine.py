@@ -46,7 +46,7 @@ class MujocoSimulator:
         self._stagger = stagger
         self._elapsed = np.zeros(worlds, np.int64)
         self._odometer_start = np.zeros(worlds)
-        self._faults = FaultWatch(task.name)
+        self._faults = FaultWatch(task.name, worlds)
         observation = task.observe(np, self.read())
         self.spaces = Spaces(ObservationSpace(observation.shape[-1:]), ActionSpace("continuous", model.nu))
 

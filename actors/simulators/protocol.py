@@ -16,6 +16,8 @@ from contracts.spaces import Spaces
 
 log = logging.getLogger("backflip.actors")
 
+_FAULTS_A_MINUTE = 100  # or as many as there are worlds: thousands of them take as many more steps
+
 USUAL_EPISODE_STEPS = 1000
 """The time limit of a task that has none of its own: whatever ends by time alone must end."""
 
@@ -72,13 +74,19 @@ class Draws(Protocol):
         ...
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint to append, "; did you mean A or B?", of the nearest of what is known; "" where nothing is near."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
 class UnknownTask(ValueError):
     """The engine has no such task; the message names the nearest ones."""
 
     def __init__(self, engine: str, task: str, known: Iterable[str]) -> None:
-        near = difflib.get_close_matches(task, list(known), n=3, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        super().__init__(f"engine {engine} has no task {task!r}{hint} (`backflip list` shows them all)")
+        super().__init__(
+            f"engine {engine} has no task {task!r}{did_you_mean(task, known)} (`backflip list` shows them all)"
+        )
 
 
 class SimulationFault(RuntimeError):
@@ -90,18 +98,18 @@ class FaultWatch:
     """Says which world handed over a state that is not finite, and gives up when it never ends."""
 
     name: str
-    limit_per_minute: int = 100
+    worlds: int  # that are watched
     _recent: list[float] = field(default_factory=list)
 
     def report(self, worlds: np.ndarray, what: str) -> None:
-        """Raises SimulationFault past ``limit_per_minute`` faults within the last minute."""
+        """Raises SimulationFault past a fault a world, but a hundred in all, within the last minute."""
         if not len(worlds):
             return
         now = time.monotonic()
         self._recent = [then for then in self._recent if now - then < 60.0] + [now] * len(worlds)
         shown = ", ".join(str(world) for world in worlds[:8])
         log.warning("%s: world %s: %s; reset, and the transition is left out", self.name, shown, what)
-        if len(self._recent) > self.limit_per_minute:
+        if len(self._recent) > max(_FAULTS_A_MINUTE, self.worlds):
             raise SimulationFault(
                 f"{self.name}: {len(self._recent)} worlds failed within a minute (last: world {shown}: {what}); "
                 "check the task's model, time step and action range"

@@ -63,7 +63,7 @@ class WarpSimulator:
         self._host_model = model
         self._stagger = stagger
         self._random = np.random.default_rng(seed)
-        self._faults = FaultWatch(task.name)
+        self._faults = FaultWatch(task.name, worlds)
         with warp.ScopedDevice(warp.device_from_torch(self.device)):
             self._model = mujoco_warp.put_model(model)
             self._data = mujoco_warp.make_data(model, nworld=worlds)

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from labeling_gateway.rendering.drawing import enlarge
 from labeling_gateway.rendering.reward_bar import compose, scale_of
 
 _FRAME_RATE = 30.0  # wished for; a whole number of steps to a frame decides
@@ -36,6 +37,7 @@ class Film:
     odometer_name: str = ""
     title: str = ""
     model: str = ""  # who predicted: bars of one model have one scale
+    height: int | None = None  # about how high small pictures are shown, see `enlarge`; as they are if left out
 
 
 def write_video(
@@ -47,7 +49,8 @@ def write_video(
     over shows its last frame until the others are.
 
     Args:
-        films: rows of films of one size, from left to right and from top to bottom.
+        films: rows of films, from left to right and from top to bottom. Smaller ones lie in the middle of a cell
+            that is as large as the largest.
         timestep: simulated seconds of a step.
         every: steps between two frames of a film; `steps_per_frame` gives the number that wastes none. Frames
             too many for the frame rate are left out.
@@ -60,6 +63,7 @@ def write_video(
     stride = max(1, round(steps_per_frame(timestep, speed) / every)) * every
     reels = [[_Reel(path, film, timestep, every, stride) for film in row] for row in films]
     everything = [reel for row in reels for reel in row]
+    height, width = (max(sides) for sides in zip(*(reel.frame(0).shape[:2] for reel in everything), strict=True))
     panel = any(reel.bars for reel in everything)
     scales = {
         name: scale_of([bar for reel in everything if reel.film.model == name for bar in reel.bars or []])
@@ -68,7 +72,9 @@ def write_video(
     pictures = (
         np.concatenate(
             [
-                np.concatenate([reel.picture(shown, scales[reel.film.model], panel) for reel in row], axis=1)
+                np.concatenate(
+                    [reel.picture(shown, (height, width), scales[reel.film.model], panel) for reel in row], axis=1
+                )
                 for row in reels
             ]
         )
@@ -96,16 +102,31 @@ class _Reel:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def picture(self, shown: int, scale: float, panel: bool) -> np.ndarray:
-        """The ``shown``-th of the video, the last one where that is past the end."""
+    def frame(self, row: int) -> np.ndarray:
+        """What is seen at a step, of which there is a frame."""
+        frame = np.asarray(self.film.frames[row // self._every])
+        return frame if self.film.height is None else enlarge(frame[None], self.film.height)[0]
+
+    def picture(self, shown: int, cell: tuple[int, int], scale: float, panel: bool) -> np.ndarray:
+        """The ``shown``-th of the video, the last one where that is past the end; in a cell so high and so wide."""
         shown = min(shown, len(self) - 1)
         row = self._rows[shown]
         bars = None if self.bars is None else self.bars[: shown + 1]
         caption = f"{row * self._timestep:.1f} s"
         if self.film.odometer_name:
             caption = f"{self.film.odometer[row]:.1f} {self.film.odometer_name}  ·  {caption}"
-        frame = np.asarray(self.film.frames[row // self._every])
-        return compose(frame, bars, scale, caption, self.film.title, panel=panel)
+        return compose(_centred(self.frame(row), cell), bars, scale, caption, self.film.title, panel=panel)
+
+
+def _centred(frame: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
+    """In the middle of a black picture, [*cell, 3]."""
+    height, width, _ = frame.shape
+    if (height, width) == cell:
+        return frame
+    picture = np.zeros((*cell, 3), np.uint8)
+    top, left = (cell[0] - height) // 2, (cell[1] - width) // 2
+    picture[top : top + height, left : left + width] = frame
+    return picture
 
 
 def encode(

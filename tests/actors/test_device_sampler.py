@@ -89,6 +89,8 @@ def test_a_worker_judges_a_slab_on_the_host_and_the_learner_takes_it_from_the_de
     twin = PPO(PolicySpec(worker.spaces, (8,)), PPOConfig(epochs=1, minibatches=2), seed=0)
     twin.update([seen])
     np.testing.assert_array_equal(twin.snapshot().flat, ppo.snapshot().flat)
+    copied = worker.slab(ppo.snapshot(), on_host=True)
+    assert isinstance(copied.reward, np.ndarray) and copied.reward_version == 7 and copied.reward.any()
     worker.close()
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,11 @@ from actors.config import ActorsConfig
 from actors.ray_pool import ActorPool, ServiceAddresses
 from actors.simulators.registry import make_simulator
 from actors.worker import ActorFailed, WorkerSpec
-from backflip.distributed import _start_ray  # pyright: ignore[reportPrivateUsage]
+from backflip.distributed import DistributedSystem, _start_ray  # pyright: ignore[reportPrivateUsage]
+from backflip.presets import PRESETS
+from backflip.run_folder import create_run_folder
 from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
+from labeling_gateway.config import LabelsConfig
 from learner.policy import PolicySpec
 from learner.ppo import PPOConfig
 from reward_service.config import RewardServiceConfig
@@ -206,3 +210,18 @@ def test_a_closed_pool_leaves_no_actor(opened: Opened) -> None:
     while alive(pid):
         assert time.monotonic() < give_up
         time.sleep(0.05)
+
+
+def test_a_program_that_has_a_ray_keeps_it(tmp_path: Path) -> None:
+    changes = {"actors": specs(1)[0].actors, "labels": LabelsConfig(clip_steps=4)}
+    config = replace(PRESETS["hopper-backflip"].config, out=tmp_path, reward="true", **changes)
+    task = make_simulator("mujoco", config.task, worlds=1, seed=0)
+    node = ray.get_runtime_context().get_node_id()
+    for _ in range(2):  # one job after the other
+        folder = create_run_folder(replace(config, name=uuid.uuid4().hex))
+        system = DistributedSystem(config, folder, SPACES, task.scene)
+        system.source.publish(snapshot_of(PolicySpec(SPACES, config.learner.hidden), version=1))
+        [slab] = take(system.source, bool)
+        assert slab.policy_version == 1
+        system.stop()
+        assert ray.is_initialized() and ray.get_runtime_context().get_node_id() == node

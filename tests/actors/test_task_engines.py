@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actors.simulators.protocol import SimulationFault, Simulator
+from actors.simulators.protocol import FaultWatch, SimulationFault, Simulator
 from actors.tasks.task import State
 from tests.actors.short import EPISODE, hoppers, warp_hoppers
 
@@ -116,6 +116,13 @@ def test_too_many_broken_worlds_end_the_run(make: Make) -> None:
     simulator._qpos[:, 0] = np.nan
     with pytest.raises(SimulationFault, match=r"120 worlds failed within a minute .* check the task's model"):
         simulator.step(actions(60, 1))
+
+
+def test_of_many_worlds_as_many_may_fail() -> None:
+    watch = FaultWatch("hopper", worlds=4096)
+    watch.report(np.arange(4096), "its state is not finite")
+    with pytest.raises(SimulationFault, match="4097 worlds failed within a minute"):
+        watch.report(np.arange(1), "its state is not finite")
 
 
 def test_the_state_is_that_of_the_last_observation(make: Make) -> None:

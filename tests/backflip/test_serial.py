@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from learner.policy import PolicySpec
 from learner.ppo import PPO, PPOConfig
 from reward_service.config import RewardConfig
 from tests.backflip.commands import labels_of
-from tests.processes import alive
+from tests.processes import alive, sockets
 
 CONFIG = replace(
     PRESETS["hopper-backflip"].config,
@@ -150,6 +151,16 @@ def test_a_system_that_cannot_be_opened_leaves_no_store(tmp_path: Path) -> None:
         SerialSystem(config, folder, probe_task(config).spaces)
     server = int((folder.store / "store.lock").read_text())
     assert not alive(server)
+
+
+def test_nothing_is_connected_once_it_is_stopped(tmp_path: Path) -> None:
+    config = replace(CONFIG, out=tmp_path)
+    before = sockets(os.getpid())
+    system = SerialSystem(config, create_run_folder(config), probe_task(config).spaces)
+    system._client.report_progress(1, 10)
+    assert len(sockets(os.getpid()) - before) == 2, "what may be lost goes by a connection of its own"
+    system.stop()
+    assert sockets(os.getpid()) - before == set()
 
 
 def test_a_store_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,3 +201,29 @@ def test_what_was_looked_at_is_not_scored_again(client: GatewayClient) -> None:
     run.offer(20)  # of newer policies
     run.gateway.step()
     assert len(scored) == 1
+
+
+def test_a_look_that_the_reward_service_missed_is_taken_when_it_is_back(client: GatewayClient) -> None:
+    run = Fooled(client)
+    run.go_on(0.0, agree=True)
+    run.gateway.step()
+    asked: list[int] = []
+
+    def away(observation: np.ndarray, action: np.ndarray) -> None:
+        asked.append(len(observation))
+
+    run.offer(20)  # of newer policies
+    run.gateway._score = away
+    for _ in range(2):
+        run.gateway.step()
+        run.gateway._scoring_from = 1e-9  # the pause is over
+    assert len(asked) == 2
+
+    def back(observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
+        asked.append(len(observation))
+        return run.score(observation, action)
+
+    run.gateway._score = back
+    for _ in range(3):
+        run.gateway.step()
+    assert len(asked) == 3, "and once it was taken, not again"

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from contracts.clip import Clip
 from labeling_gateway import scoring
 from labeling_gateway.evidence import variety
+from labeling_gateway.pool import Candidate, Pool
 from labeling_gateway.scoring import score_clips
 from labeling_gateway.watch import _inputs  # pyright: ignore[reportPrivateUsage]
 
 STEPS = 12
 
 
-def clips(count: int) -> list[Clip]:
+def candidate(frames: np.ndarray) -> Candidate:
+    nothing = np.zeros((len(frames), 2), np.float32)
+    clip = Clip(frames, nothing, nothing, "scene", 0, 0)
+    return Candidate.of(clip.to_bytes(), clip)
+
+
+def clips(count: int, side: int = 8) -> list[Candidate]:
     """Of frames, each as bright as its number."""
-    nothing = np.zeros((STEPS, 2), np.float32)
-    return [
-        Clip(np.full((STEPS, 1, 8, 8), number, np.uint8), nothing, nothing, "scene", 0, 0) for number in range(count)
-    ]
+    return [candidate(np.full((STEPS, 1, side, side), number, np.uint8)) for number in range(count)]
 
 
 class Service:
@@ -48,7 +54,7 @@ def test_some_steps_of_frames_stand_for_the_whole_clip() -> None:
 
 def test_what_is_too_much_for_one_call_goes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = score_clips(clips(7), Service())
-    monkeypatch.setattr(scoring, "_BYTES_AT_ONCE", 2 * STEPS * 64)
+    monkeypatch.setattr(scoring, "_BYTES_AT_ONCE", 2 * 3 * 64)
     service = Service()
     parts = score_clips(clips(7), service)
     assert whole is not None and parts is not None
@@ -56,8 +62,21 @@ def test_what_is_too_much_for_one_call_goes_in_parts(monkeypatch: pytest.MonkeyP
     assert service.calls == [6, 6, 6, 3]
 
 
+def test_no_more_is_decoded_at_once_than_is_scored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, side = Pool(), 128
+    for one in clips(200, side):
+        pool.add(one.data)
+    whole = 200 * STEPS * side * side
+    monkeypatch.setattr(scoring, "_BYTES_AT_ONCE", 2**20)
+    tracemalloc.start()
+    assert score_clips(pool.newest(200), lambda observation, action: (np.ones((len(action), 2)), 1)) is not None
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 3 * 2**20 < whole / 10
+
+
 def test_a_version_that_comes_meanwhile_scores_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "_BYTES_AT_ONCE", 2 * STEPS * 64)
+    monkeypatch.setattr(scoring, "_BYTES_AT_ONCE", 2 * 3 * 64)
     scores = score_clips(clips(5), Service(new_after=1))
     assert scores is not None and scores.version == 2
     np.testing.assert_allclose(scores.sums, 2 * np.outer(np.arange(5), (STEPS, -STEPS)))
@@ -70,12 +89,10 @@ def test_nothing_is_known_without_a_model_or_without_a_service() -> None:
 
 
 def test_a_policy_that_does_one_thing_is_seen_to_do_so_in_frames() -> None:
-    nothing = np.zeros((STEPS, 2), np.float32)
-
-    def played(number: int, where: int) -> tuple[str, bytes, Clip]:
+    def played(number: int, where: int) -> Candidate:
         screen = np.full((STEPS, 1, 84, 84), 90, np.uint8)
         screen[:, :, where : where + 10] += number + 100
-        return str(number), b"", Clip(screen, nothing, nothing, "scene", 0, 0)
+        return candidate(screen)
 
     judged = _inputs([played(number, 7 * number) for number in range(10)])
     same = _inputs([played(number, 14) for number in range(10)])

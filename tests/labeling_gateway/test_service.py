@@ -186,5 +186,5 @@ def test_the_pool_keeps_the_newest_of_one_scene() -> None:
     for sample in [clip(0, scene="old"), *clips(2, 1), clip(3, scene="old"), *clips(2, 4)]:
         pool.add(sample.to_bytes())
     assert len(pool) == 4
-    assert [sample.policy_version for _, _, sample in pool.newest(10)] == [5, 4, 2]
-    assert [sample.policy_version for _, _, sample in pool.newest(2)] == [5, 4]
+    assert [sample.policy_version for sample in pool.newest(10)] == [5, 4, 2]
+    assert [sample.policy_version for sample in pool.newest(2)] == [5, 4]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 
 from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 from learner.policy import ActionNoise, Policy, PolicySpec
@@ -65,3 +68,15 @@ def test_several_choices_are_made_each_by_its_own_probabilities() -> None:
     again, entropy, _ = policy.evaluate(policy.normalise(observation), action.clone())
     torch.testing.assert_close(again, log_prob)
     torch.testing.assert_close(entropy[0], -(expected * expected.log()).sum())
+
+
+@pytest.mark.parametrize("observed", [ObservationSpace((4,)), ObservationSpace((4, 84, 84), stack=4)])
+def test_a_policy_on_a_gpu_acts_on_observations_of_the_host(observed: ObservationSpace) -> None:
+    policy = Policy(PolicySpec(Spaces(observed, ActionSpace("discrete", 3))))
+    with FakeTensorMode():  # tensors that have a device and a shape, and no numbers
+        held: list[Any] = [one for module in policy.modules() for one in (module._parameters, module._buffers)]
+        for tensors in held:
+            tensors.update({name: torch.empty(one.shape, device="cuda") for name, one in tensors.items()})
+        dtype = torch.uint8 if observed.is_frames else torch.float32
+        action = policy.mode(torch.zeros((5, *observed.shape), dtype=dtype))
+    assert (action.device.type, action.shape, action.dtype) == ("cpu", (5,), torch.int64)
