@@ -123,9 +123,9 @@ class NotANumber(Breaking):
 
 class Unpaid(Counter):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        observation, reward, *rest = super().step(action)
+        observation, reward, terminated, truncated, info = super().step(action)
         wrong = self.count == 5 and self.np_random.random() < 0.3
-        return observation, np.inf if wrong else reward, *rest
+        return observation, np.inf if wrong else reward, terminated, truncated, info
 
 
 class OtherShape(Breaking):
@@ -219,4 +219,4 @@ def nothing() -> int:
     return 3
 
 
-gymnasium.register("mine/Acrobot-v1", Counter)
+gymnasium.register("mine/Acrobot-v1", "tests.actors.own_environments:Counter")
