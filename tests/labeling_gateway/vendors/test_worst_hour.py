@@ -17,7 +17,7 @@ from tests.labeling_gateway.vendors.fake_vendor import Faults, fake_vendor
 from tests.labeling_gateway.web.server import ask, serving
 
 WORST = Faults(
-    busy=0.2, hang=0.02, torn=0.1, twice=0.3, shuffled=0.5, forged=0.5, stale=0.3, replayed=0.5, silent=0.15,
+    busy=0.2, hang=0.02, torn=0.1, twice=0.3, shuffled=0.5, forged=0.6, stale=0.6, replayed=0.6, silent=0.15,
     undead=0.7, stubborn=0.5, hang_seconds=1.2,
 )  # fmt: skip
 PRICE = Decimal("0.05")
