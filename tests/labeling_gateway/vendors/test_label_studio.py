@@ -40,9 +40,11 @@ class Studio:
 
     def tasks(self, project: str) -> list[dict[str, Any]]:
         (found,) = self.api.get("/projects/", params={"title": project}).json()["results"]
-        return self.api.get("/tasks/", params={"project": found["id"], "page_size": 100, "fields": "all"}).json()[
-            "tasks"
-        ]
+        words = {"project": found["id"], "page_size": 100, "fields": "all"}
+        last = time.monotonic() + 10.0
+        while (answer := self.api.get("/tasks/", params=words)).is_error and time.monotonic() < last:
+            time.sleep(0.25)  # it fails while a task that it lists is being deleted
+        return answer.raise_for_status().json()["tasks"]
 
     def annotate(self, task: dict[str, Any], choice: str) -> None:
         region = {"from_name": "choice", "to_name": "left", "type": "choices", "value": {"choices": [choice]}}
