@@ -100,7 +100,9 @@ def _speed(x: list[float], values: list[float | None]) -> Chart:
 
 
 def _lead(summary: dict[str, Any]) -> str:
-    if _learned(summary):
+    if summary.get("policy_version") == 0:
+        source = "Never updated: all steps were over before a reward model was fitted"
+    elif _learned(summary):
         source = f"Learnt from {_shown(summary, 'labels_used')} answers to “which clip is better?”, no reward written"
     else:
         source = "Learnt from the task's own score: the baseline"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -86,6 +87,7 @@ def video_of_run(
                         f"{shown[0].path} and {shown[1].path} have steps of different length: one clock fits one"
                     )
                 tracks = evaluate(_policy(run, config, simulator), simulator, filmed=rows * columns).tracks
+                print(f"drawing {run.path}, which can take a minute an episode", file=sys.stderr)
                 title = config.preset if beside is None else run.path.name
                 cells = [_film(run, model, simulator, track, title, size) for track in tracks]
             for row in range(rows):

@@ -208,6 +208,11 @@ def _finish(
         raise Interrupted(folder) from None
     for name, value in summary["metrics"].items():
         display.say(f"  {name.replace('_', ' ')}: {value:.2f}")
+    if not ppo.version:
+        display.say(
+            f"the policy was never updated: all steps were over before a reward model was fitted, and "
+            f"{last.labels_used} questions answered; more --steps leave time for that"
+        )
     display.say(f"look at {folder.report}" + (f" and {folder.video}" if folder.video.exists() else ""))
     return Run(folder.path, summary)
 
@@ -219,7 +224,7 @@ def _measure(config: TrainConfig, folder: RunFolder, ppo: PPO, display: Display)
         with closing(probe_task(config, worlds=EVALUATION_EPISODES, seed=_EVALUATION_SEED)) as simulator:
             evaluation = evaluate(ppo.policy, simulator)
             if evaluation.failed_episodes:
-                display.say(f"{evaluation.failed_episodes} of them ended by a fault and are left out")
+                display.say(f"{evaluation.failed_episodes} episodes ended by a fault and are left out")
             draw_run(folder, config, simulator, evaluation, display)
             return evaluation
     except (SimulationFault, UserError) as error:

@@ -76,7 +76,7 @@ class Draws(Protocol):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint to append, "; did you mean A or B?", of the nearest of what is known; "" where nothing is near."""
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name, dict.fromkeys(known), n=3, cutoff=0.4)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

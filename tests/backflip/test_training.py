@@ -84,6 +84,14 @@ def test_the_same_from_python_in_three_lines(tmp_path: Path) -> None:
         backflip.resume(run.folder, steps=0)
 
 
+def test_a_policy_that_was_never_updated_is_said_to_be_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    nobody = replace(SMALL.labels, source="none")
+    run = train(replace(SMALL, out=tmp_path, name="run", steps=1000, labels=nobody))
+    assert run.summary["policy_version"] == 0
+    assert "the policy was never updated" in capfd.readouterr().err
+    assert "Never updated" in (run.folder / "report.html").read_text()
+
+
 def test_an_update_that_goes_wrong_ends_in_one_line_with_the_policy_before_it(tmp_path: Path) -> None:
     wild = replace(SMALL.learner, learning_rate=1e30, epochs=5)
     config = replace(SMALL, out=tmp_path, name="run", reward="true", learner=wild)
