@@ -21,6 +21,7 @@ from labeling_gateway.replay import replay
 NAMES = ("metaworld-reach", "metaworld-pick-place", "metaworld-drawer-open", "metaworld-button-press")
 
 
+@pytest.mark.slow
 def test_a_drawer_is_asked_about_answered_learnt_from_and_drawn(tmp_path: Path) -> None:
     preset = backflip.preset("metaworld-drawer-open")
     run = backflip.train(
