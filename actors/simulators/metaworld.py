@@ -125,16 +125,14 @@ def _puck_and_goal(observation: np.ndarray) -> np.ndarray:
     return _still(14, _hand(observation), place, np.roll(turn, 1, axis=-1), observation[:, -3:])
 
 
-def _drawer(observation: np.ndarray) -> np.ndarray:
-    """The goal is where the handle is to go: 0.36 m before the case's middle, the closed drawer's handle being 0.17."""
-    goal, case = observation[:, -3:], observation[:, -2:-1] + 0.36
-    return _still(8, _hand(observation), goal[:, :1], case, observation[:, 5:6] - (case - 0.17))
+def _sliding(behind: float, before: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Of what slides in a case whose middle is ``behind`` m behind the goal; at rest it is ``before`` m before that."""
 
+    def state(observation: np.ndarray) -> np.ndarray:
+        goal, case = observation[:, -3:], observation[:, -2:-1] + behind
+        return _still(8, _hand(observation), goal[:, :1], case, observation[:, 5:6] - (case - before))
 
-def _button(observation: np.ndarray) -> np.ndarray:
-    """The goal is the hole that the button vanishes in, 0.1 m before the box's middle; its face is 0.193 at rest."""
-    goal, box = observation[:, -3:], observation[:, -2:-1] + 0.1
-    return _still(8, _hand(observation), goal[:, :1], box, observation[:, 5:6] - (box - 0.193))
+    return state
 
 
 def _likeness(rest: str, state: Callable[[np.ndarray], np.ndarray]) -> Likeness:
@@ -143,5 +141,5 @@ def _likeness(rest: str, state: Callable[[np.ndarray], np.ndarray]) -> Likeness:
 
 REACH = _likeness(_PUCK.format(colour="0.55 0.58 0.62") + _GOAL, _puck_and_goal)
 PICK_PLACE = _likeness(_PUCK.format(colour="0.80 0.16 0.14") + _GOAL, _puck_and_goal)
-DRAWER_OPEN = _likeness(_DRAWER, _drawer)
-BUTTON_PRESS = _likeness(_BUTTON, _button)
+DRAWER_OPEN = _likeness(_DRAWER, _sliding(0.36, 0.17))  # the goal is where the handle is to go
+BUTTON_PRESS = _likeness(_BUTTON, _sliding(0.1, 0.193))  # the goal is the hole that the button vanishes in
