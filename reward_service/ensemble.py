@@ -136,26 +136,19 @@ def initial_convolutions(members: int, shape: tuple[int, ...], seed: int) -> tup
     Raises:
         ValueError: frames of this shape, [C, H, W], are too small.
     """
-    width = convolved_size(shape)
     generator = torch.Generator().manual_seed(seed)
-    channels, layers = shape[0], []
-    for size, _ in _CONVOLUTIONS:
+    channels, height, width = shape
+    layers = []
+    for size, stride in _CONVOLUTIONS:
+        height, width = ((side - size) // stride + 1 for side in (height, width))
+        if min(height, width) < 1:
+            raise ValueError(f"frames of {shape[1]}x{shape[2]} are too small for the reward model's convolutions")
         bound = (channels * size**2) ** -0.5
         weight = torch.empty(members, _CHANNELS, channels, size, size).uniform_(-bound, bound, generator=generator)
         bias = torch.empty(members, _CHANNELS).uniform_(-bound, bound, generator=generator)
         layers.append((weight, bias))
         channels = _CHANNELS
-    return layers, width
-
-
-def convolved_size(shape: tuple[int, ...]) -> int:
-    """How many numbers the convolutions make of frames [C, H, W]. Raises ValueError where these are too small."""
-    _, height, width = shape
-    for size, stride in _CONVOLUTIONS:
-        height, width = ((side - size) // stride + 1 for side in (height, width))
-        if min(height, width) < 1:
-            raise ValueError(f"frames of {shape[1]}x{shape[2]} are too small for the reward model's convolutions")
-    return _CHANNELS * height * width
+    return layers, channels * height * width
 
 
 def normalise(inputs: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
