@@ -31,9 +31,12 @@ class Sign:
     ended: Callable[[Figures], bool]
 
 
+SUSPICION = 2.0
+"""Contradiction at which no alarm is raised yet, but more is asked to find out: two answers against a model that was
+sure of both."""
+
 SIGNS: Mapping[str, Sign] = {
-    # 4 nats are four answers in a row against a model that was sure of each: where it is right in 80% of
-    # them, that comes once in 600.
+    # 4 nats are four answers in a row against a model that was sure of each, or five of eight.
     "contradicted": Sign(
         "people contradict it where it was sure, on what the policy does now",
         lambda now: now.contradiction >= 4.0,
@@ -55,7 +58,7 @@ SIGNS: Mapping[str, Sign] = {
     # A policy that has learnt its task does one thing only as well: what answers speak for is no alarm.
     "monotonous": Sign(
         "the policy does one thing only, and answers don't say that it is the right one",
-        lambda now: now.variety <= 0.3 and now.contradiction >= 2.0,
+        lambda now: now.variety <= 0.3 and now.contradiction >= SUSPICION,
         lambda now: now.variety >= 0.5 or now.contradiction <= 0.5,
     ),
 }

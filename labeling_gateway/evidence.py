@@ -16,8 +16,10 @@ import numpy as np
 SURE = 0.75
 """The least P that the members, all of one mind, give the better clip of a pair that the model is sure of."""
 
-_RIGHT_IF_SOUND, _RIGHT_IF_FOOLED = 0.8, 0.35  # of the answers to pairs that the model was sure of
-_MOST_CONTRADICTION = 8.0  # beyond it nothing is learnt, and an alarm would never end
+# Of the answers to pairs that the model was sure of. A fooled one is still right wherever one view is as good as
+# another, and so in more than it is wrong in.
+_RIGHT_IF_SOUND, _RIGHT_IF_FOOLED = 0.85, 0.5
+_MOST_CONTRADICTION = 6.0  # beyond it nothing is learnt, and an alarm would never end
 _RECENT = 16  # answers that are recent
 _STILL = 1e-6  # deviation of an input that doesn't move
 
@@ -68,8 +70,8 @@ def claims(sums: np.ndarray, pairs: np.ndarray) -> list[Claim]:
 def contradiction(outcomes: Iterable[Outcome]) -> float:
     """How strongly the answers speak against the model where it was sure: Page's CUSUM (1954), in nats.
 
-    The log-likelihood ratio of "right in 35% of them" to "right in 80%", summed over the answers in
-    order, never below 0: an answer against the model adds 1.2, one for it takes 0.8 away.
+    The log-likelihood ratio of "right in 50% of them" to "right in 85%", summed over the answers in
+    order, never below 0: an answer against the model adds 1.2, one for it takes 0.53 away.
     """
     total = 0.0
     for outcome in outcomes:

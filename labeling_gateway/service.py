@@ -27,6 +27,9 @@ logger = logging.getLogger("backflip.labeling_gateway")
 CLIPS_PER_QUESTION = 4
 """Candidates that must have come in for each question asked, so that there is something to choose from."""
 
+_SUSPICIOUS_CHECKS = 0.5
+"""Share of the questions that are checks while a few answers have contradicted the reward model where it was sure."""
+
 _RETRY_SECONDS = 1.0
 _REPORT_SECONDS = 1.0
 _SHOW_SECONDS = 5.0
@@ -159,7 +162,10 @@ class Gateway:
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
         alarm = bool(self._watch.standing)
-        picks = pick(len(newest), sums, wanted, labels.uniform_share, labels.check_share, alarm, rng)
+        checks = labels.check_share
+        if checks and self._watch.suspicious:
+            checks = max(checks, _SUSPICIOUS_CHECKS)
+        picks = pick(len(newest), sums, wanted, labels.uniform_share, checks, alarm, rng)
         for one in picks:
             a, b = considered[one.a], considered[one.b]
             clips |= {a.name: a.data, b.name: b.data}

@@ -11,7 +11,7 @@ import numpy as np
 
 from contracts.clip import Clip
 from contracts.label import Choice, Opinion, Query
-from labeling_gateway.alarms import Alarm, Figures, changes
+from labeling_gateway.alarms import SUSPICION, Alarm, Figures, changes
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.evidence import (
     Claim,
@@ -57,6 +57,11 @@ class Watch:
     @property
     def standing(self) -> list[Alarm]:
         return list(self._standing.values())
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether too few answers contradict the model for an alarm, but enough to look closer."""
+        return self._figures.contradiction >= SUSPICION
 
     def asking(self, claims: dict[str, Claim], clips: list[Candidate]) -> None:
         """Before questions are asked: what the model claims of each, by its id, and the clips they are about."""

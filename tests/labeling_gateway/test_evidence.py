@@ -20,7 +20,7 @@ from labeling_gateway.evidence import (
 
 SURE, UNSURE = Claim(0.9, unanimous=True), Claim(0.6, unanimous=True)
 WRONG, RIGHT = Outcome(SURE, a_is_better=False), Outcome(SURE, a_is_better=True)
-STEP = math.log(0.65 / 0.2)  # what an answer against a sure model adds
+STEP = math.log(0.5 / 0.15)  # what an answer against a sure model adds
 
 
 def test_a_claim_is_what_the_members_say_together() -> None:
@@ -45,7 +45,7 @@ def test_only_answers_against_a_sure_model_contradict_it() -> None:
 
 def test_contradiction_ends_once_answers_agree_again_however_long_it_lasted() -> None:
     fooled = [WRONG] * 200
-    assert contradiction(fooled + [RIGHT] * 10) < 0.5
+    assert contradiction(fooled + [RIGHT] * 11) < 0.5
 
 
 def test_agreement_falls_where_recent_answers_agree_less_than_the_confidence_says() -> None:
