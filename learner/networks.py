@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-Encoder = Literal["nature", "impala"]
+Encoder = Literal["small", "nature", "impala"]
 
-_NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # channels, kernel and stride of each convolution
+_PLAIN = {  # channels, kernel and stride of each convolution; features
+    "small": (((16, 8, 4), (32, 4, 2)), 256),
+    "nature": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), 512),
+}
 
 
 def perceptron(sizes: tuple[int, ...], last_gain: float) -> nn.Sequential:
@@ -30,13 +33,14 @@ def perceptron(sizes: tuple[int, ...], last_gain: float) -> nn.Sequential:
 def encoder(kind: Encoder, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
     """A network from frames, uint8 [B, C, H, W], to features [B, F]; and F.
 
-    ``nature`` is that of Mnih et al. 2015 ("Human-level control"), 1.7M numbers; ``impala`` the residual one of
-    Espeholt et al. 2018, which learns more from a frame and costs some four times as much.
+    ``nature`` is that of Mnih et al. 2015 ("Human-level control"), 1.7M numbers; ``small`` that of Mnih et al. 2013
+    ("Playing Atari"), 0.7M numbers and some two and a half times as fast; ``impala`` the residual one of Espeholt et
+    al. 2018, which learns more from a frame than either and costs some four times as much as ``nature``.
 
     Raises:
         ValueError: the frames are too small for it.
     """
-    layers, features = _nature(*shape) if kind == "nature" else _impala(*shape)
+    layers, features = _impala(*shape) if kind == "impala" else _plain(kind, *shape)
     for module in layers.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(module.weight, math.sqrt(2))
@@ -46,19 +50,20 @@ def encoder(kind: Encoder, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
     return layers.to(memory_format=torch.channels_last), features  # pyright: ignore[reportCallIssue]
 
 
-def _nature(channels: int, height: int, width: int) -> tuple[nn.Sequential, int]:
+def _plain(kind: str, channels: int, height: int, width: int) -> tuple[nn.Sequential, int]:
     layers: list[nn.Module] = [_Unit()]
+    convolutions, features = _PLAIN[kind]
     sides = height, width
-    for wide, kernel, stride in _NATURE:
+    for wide, kernel, stride in convolutions:
         sides = tuple((side - kernel) // stride + 1 for side in sides)
         if min(sides) < 1:
             raise ValueError(
-                f"frames of {height}x{width} are too small for the encoder 'nature'; set learner.encoder to impala"
+                f"frames of {height}x{width} are too small for the encoder '{kind}'; set learner.encoder to impala"
             )
         layers += [nn.Conv2d(channels, wide, kernel, stride), nn.ReLU()]
         channels = wide
-    layers += [nn.Flatten(), nn.Linear(channels * math.prod(sides), 512), nn.ReLU()]
-    return nn.Sequential(*layers), 512
+    layers += [nn.Flatten(), nn.Linear(channels * math.prod(sides), features), nn.ReLU()]
+    return nn.Sequential(*layers), features
 
 
 def _impala(channels: int, height: int, width: int) -> tuple[nn.Sequential, int]:

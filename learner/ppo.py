@@ -47,7 +47,7 @@ class PPOConfig:
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the policy's and the value's hidden layers, where vectors are observed."""
     encoder: Encoder = "nature"
-    """The network that policy and value share where frames are observed: `nature`, or the slower `impala`."""
+    """The network that policy and value share where frames are observed: `small`, `nature` or the slow `impala`."""
 
     def __post_init__(self) -> None:
         for name in ("discount", "trace_decay"):

@@ -56,7 +56,7 @@ def test_it_learns_what_the_picture_says() -> None:
     assert paid[0] < 0.5 and np.mean(paid[-3:]) > 0.75, paid
 
 
-@pytest.mark.parametrize("kind", ["nature", "impala"])
+@pytest.mark.parametrize("kind", ["small", "nature", "impala"])
 def test_a_snapshot_brings_the_encoder_too(kind: Encoder) -> None:
     torch.manual_seed(1)
     policy, other = (Policy(PolicySpec(SPACES, encoder=kind)) for _ in range(2))
@@ -84,7 +84,7 @@ def test_slabs_are_gone_through_in_parts_to_the_same_numbers(monkeypatch: pytest
     torch.testing.assert_close(whole.advantage, parts.advantage, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["nature", "impala"])
+@pytest.mark.parametrize("kind", ["small", "nature", "impala"])
 @pytest.mark.parametrize("sides", [(36, 36), (43, 70), (65, 37)])
 def test_frames_of_any_sides_have_their_features(kind: Encoder, sides: tuple[int, int]) -> None:
     layers, features = encoder(kind, (2, *sides))
@@ -96,5 +96,5 @@ def test_frames_that_are_too_small_are_named() -> None:
     with pytest.raises(ValueError, match=r"7x7 are too small .* 'nature'; set learner\.encoder to impala"):
         Policy(PolicySpec(small))
     Policy(PolicySpec(small, encoder="impala"))
-    with pytest.raises(ValueError, match="encoder must be nature or impala"):
+    with pytest.raises(ValueError, match="encoder must be small or nature or impala"):
         PPOConfig(encoder="resnet")  # pyright: ignore[reportArgumentType]
