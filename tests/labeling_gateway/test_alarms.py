@@ -31,10 +31,10 @@ def client(valkey: EmbeddedStore) -> GatewayClient:
 class Fooled:
     """A model that is sure a high first observation is good, and people who say what they are told to say."""
 
-    def __init__(self, client: GatewayClient, seed: int = 0) -> None:
+    def __init__(self, client: GatewayClient, labels: LabelsConfig = LABELS) -> None:
         self.client = client
         self.gateway = Gateway(
-            GatewayConfig(run=client.keys.run, reward_address="", seed=seed, labels=LABELS), client, self.score
+            GatewayConfig(run=client.keys.run, reward_address="", seed=0, labels=labels), client, self.score
         )
         self.offered = 0
 
@@ -177,6 +177,20 @@ def test_first_opinions_are_what_a_model_is_held_against(
     run.offer(60)
     run.gateway.step()
     assert [alarm.sign for alarm in client.alarms()] == raised
+
+
+@pytest.mark.parametrize(("choice", "usual"), [(Choice.A, True), (Choice.B, False)])
+def test_two_answers_against_a_sure_model_make_it_check_more(client: GatewayClient, choice: Choice, usual: bool) -> None:
+    queries = ask(client, 12)
+    client.note_claims({query.id: Claim(0.9, unanimous=True) for query in queries})
+    for said in (Choice.A,) * 10 + (choice,) * 2:
+        client.answer(lease(client, "ann"), "ann", said, 1.0)
+    run = Fooled(client, replace(LABELS, budget=1000, check_share=0.05))
+    run.offer(200)
+    asked = run.gateway.step()
+    checks = Counter(query.chosen_by for query in client.asked())["check"]
+    assert asked >= 10 and client.alarms() == []
+    assert checks <= asked / 5 if usual else checks >= asked / 3, checks
 
 
 def test_an_honest_run_is_silent(client: GatewayClient) -> None:
