@@ -76,6 +76,7 @@ def take(pool: ActorPool, enough: Callable[[list[Rollout]], bool], seconds: floa
     return slabs
 
 
+@pytest.mark.slow
 def test_with_an_odd_number_of_actors_no_slab_grows_too_old_either(opened: Opened) -> None:
     pool = opened(specs(3), ALONE)
     pool.wait_ready()

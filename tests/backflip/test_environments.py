@@ -107,6 +107,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow  # most of a minute
 def test_the_documents_own_environment_trains(workshop: Path) -> None:
     question = "Which of them circles?"
     done = backflip("train", "--env", "orbit:Orbit", *TINY, "--serial", "--name", "run", "--labels.question", question)

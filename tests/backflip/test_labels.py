@@ -27,7 +27,7 @@ def test_an_export_holds_every_answer(finished: Path, archive: Path) -> None:
     assert [archived.record.label for archived in read_archive(archive)] == labels_of(open_run_folder(finished))
 
 
-@pytest.mark.parametrize("source", ["file", "run"])
+@pytest.mark.parametrize("source", ["file", pytest.param("run", marks=pytest.mark.slow)])
 def test_another_run_begins_with_them_beside_its_budget(
     finished: Path, archive: Path, tmp_path: Path, source: str
 ) -> None:
