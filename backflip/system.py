@@ -166,7 +166,8 @@ def label_parts(
     fresh = counts.labels - fitted
     if version == UNFITTED:
         needed = reward_config(config).first_fit
-        parts["reward service"] = Status(f"waiting for {needed} answers to fit version 1")
+        held = counts.used + counts.later + counts.imported
+        parts["reward service"] = Status(f"waiting for {needed} answers to fit version 1, {held} so far")
     else:
         parts["reward service"] = Status(
             f"scoring by version {version}, "
