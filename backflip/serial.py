@@ -106,6 +106,7 @@ class SerialSystem:
             labels_used=counts.used,
             labels_budget=self._config.labels.questions,
             labels_imported=counts.imported,
+            labels_not_fitted=max(0, counts.labels - report.answers),
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
             alarms=alarms,

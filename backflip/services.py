@@ -29,6 +29,8 @@ from labeling_gateway.vendors.overview import Overview
 from labeling_gateway.web.config import WebConfig
 from reward_service.client import RewardClient, RewardServiceUnavailable
 from reward_service.config import RewardServiceConfig
+from reward_service.fitting import FitReport
+from reward_service.versions import newest_version
 
 log = logging.getLogger("backflip.launcher")
 
@@ -52,7 +54,7 @@ class Services:
         self.gateway: GatewayClient | None = None  # to the run's questions and labels, where it has any
         self.page: WebConfig | None = None
         self.facts = Facts()  # the newest that was heard
-        self._config = config
+        self._config, self._folder = config, folder
         self._supervisor = Supervisor()
         self._store: Store | None = None
         self._vendors: Overview | None = None
@@ -105,7 +107,7 @@ class Services:
                 last_first.callback(self._vendors.close)
             if self.gateway is not None:
                 last_first.callback(self.gateway.close)
-            last_first.callback(self._count_used)
+            last_first.callback(self._settle)
             last_first.callback(self._supervisor.stop)
             if self.reward is not None:
                 last_first.callback(self.reward.close)
@@ -165,11 +167,20 @@ class Services:
             except Exception:  # whoever watches keeps what was heard last; the next look may go well
                 log.exception("the parts cannot be asked what they do")
 
-    def _count_used(self) -> None:
-        """Once nobody answers any more: this is what the run has used."""
-        if self.gateway is not None:
-            with suppress(StoreError):
-                self.facts.labels_used = self.gateway.counts().used
+    def _settle(self) -> None:
+        """Once nobody answers or fits any more: this is what the run has used, and what its reward model has seen."""
+        if self.gateway is None:
+            return
+        with suppress(StoreError, OSError):
+            self._judge(self.facts, newest_version(self._folder.reward_model).report)
+            counts = self.gateway.counts()
+            self.facts.labels_used = counts.used
+            self.facts.labels_not_fitted = max(0, counts.labels - self._fitted)
+
+    def _judge(self, facts: Facts, report: FitReport) -> None:
+        facts.reward_version = report.version
+        facts.held_out_accuracy = report.held_out_accuracy
+        self._fitted = report.answers
 
     def _hear(self, facts: Facts) -> None:
         gateway, reward = self.gateway, self.reward
@@ -177,10 +188,7 @@ class Services:
             return
         trouble: dict[str, Status] = {}
         try:
-            report = reward.report()
-            facts.reward_version = report["version"]
-            facts.held_out_accuracy = report["held_out_accuracy"]
-            self._fitted = report["answers"]
+            self._judge(facts, FitReport(**reward.report()))
         except RewardServiceUnavailable as error:
             trouble["reward service"] = Status(str(error), held_up=True)
         try:
@@ -189,6 +197,7 @@ class Services:
             budget = gateway.control().budget
             facts.labels_budget = self._config.labels.questions if budget is None else budget
             facts.labels_imported = counts.imported
+            facts.labels_not_fitted = max(0, counts.labels - self._fitted)
             facts.alarms = gateway.alarms()
             paused = gateway.paused_raters()
             facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, paused, facts.alarms)

@@ -36,6 +36,7 @@ class Facts:
     labels_used: int = 0
     labels_budget: int = 0  # what the owner of a labeling page made of it, else the config's
     labels_imported: int = 0
+    labels_not_fitted: int = 0  # in the log, and newer than what the newest reward model was fitted to
     reward_version: int = 0
     held_out_accuracy: float | None = None
     alarms: list[Alarm] = field(default_factory=list)  # every one of the run, ended ones too

@@ -141,6 +141,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     last = replace(
         recorder.last,
         labels_used=facts.labels_used,
+        labels_not_fitted=facts.labels_not_fitted,
         reward_model_version=facts.reward_version,
         reward_model_accuracy=facts.held_out_accuracy,
     )
@@ -213,6 +214,11 @@ def _finish(
             f"the policy was never updated: all steps were over before a reward model was fitted, and "
             f"{last.labels_used} questions answered; more --steps leave time for that"
         )
+    elif last.labels_not_fitted:
+        display.say(
+            f"reward version {last.reward_model_version} was fitted before the last {last.labels_not_fitted} answers "
+            "came: nothing was learnt from them, and they are kept in the log"
+        )
     display.say(f"look at {folder.report}" + (f" and {folder.video}" if folder.video.exists() else ""))
     return Run(folder.path, summary)
 
@@ -256,6 +262,7 @@ def _summary(
         "simulated_seconds": round(last.simulated_seconds, 2),
         "times_real_time": round(last.times_real_time, 1),
         "labels_used": last.labels_used,
+        "labels_not_fitted": last.labels_not_fitted,
         "labels_budget": last.labels_budget,
         "reward_model_version": last.reward_model_version,
         "reward_model_accuracy": last.reward_model_accuracy,

@@ -22,6 +22,7 @@ from backflip.run_folder import RunFolder, open_run_folder
 from backflip.training import Interrupted, train
 from labeling_gateway.config import LabelsConfig
 from learner.ppo import PPOConfig
+from reward_service.versions import newest_version
 from tests.actors.own_environments import Crowded
 from tests.backflip.commands import labels_of
 
@@ -52,7 +53,9 @@ def test_a_finished_run_has_everything(finished: Path) -> None:
     assert (summary["preset"], summary["seed"], summary["reward_source"]) == ("cartpole", 0, "learned")
     assert 6000 <= summary["env_steps"] < 6000 + 16 * 32
     assert summary["labels_used"] == len(labels_of(folder)) == 25
-    assert summary["reward_model_version"] >= 1
+    fitted = newest_version(folder.reward_model).report
+    assert summary["reward_model_version"] == fitted.version >= 1
+    assert summary["labels_not_fitted"] == 25 - fitted.answers > 0
     assert summary["steps_per_second"] == pytest.approx(summary["env_steps"] / summary["wall_seconds"], rel=0.01)
     assert summary["simulated_seconds"] == pytest.approx(summary["env_steps"] * 0.02)
     assert summary["times_real_time"] == pytest.approx(summary["simulated_seconds"] / summary["wall_seconds"], rel=0.02)
