@@ -64,7 +64,7 @@ class Display:
         if self._odometer_name:
             parts.append(f"{self._odometer_name} {_number(now.odometer)}")
         parts.append(f"policy v{now.policy_version}, reward v{now.reward_model_version}")
-        return " | ".join(parts) + (f" | {waiting}" if waiting else "")
+        return " | ".join([*parts, *filter(None, [waiting]), *facts.troubles])
 
     def _panel(self, now: Snapshot, facts: Facts) -> Table:
         table = Table(title=f"Backflip · {self._config.preset} · seed {self._config.seed}", title_style="bold")
@@ -90,6 +90,8 @@ class Display:
         table.add_row("learner", f"learning, waits for slabs {now.waiting_share:.0%} of the time")
         for part, status in facts.parts.items():
             table.add_row(part, f"[bold red]{escape(status.doing)}[/]" if status.held_up else escape(status.doing))
+        for trouble in facts.troubles:
+            table.add_row("trouble", escape(trouble))
         table.add_row("folder", escape(self._folder))
         return table
 

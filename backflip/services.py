@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
+from actors.trouble import Trouble
 from backflip.config import TrainConfig
 from backflip.labeling_page import broker_config, let_in, page_answers, page_config
 from backflip.labels import bring_labels
@@ -98,6 +99,11 @@ class Services:
             found["label store"] = self._store.embedded.pid
         return found
 
+    def troubles(self) -> list[str]:
+        """What was restarted, a line a part."""
+        deaths = self._supervisor.deaths
+        return [seen_in(self._folder, f"the {name}", Trouble(restarts=deaths[name]), _file(name)) for name in deaths]
+
     def stop(self) -> None:
         """Ends every part; what is learnt and answered is on disk, and `facts` is what was true at the end."""
         with ExitStack() as last_first:  # whatever goes wrong on the way, the others are stopped too
@@ -151,7 +157,7 @@ class Services:
     def _start(
         self, folder: RunFolder, name: str, module: str, config: Any, secret: dict[str, str], is_up: Any = None
     ) -> None:
-        file = folder.logs / f"{name.replace(' ', '_')}.json"
+        file = folder.logs / f"{_file(name)}.json"
         write_whole(file, json.dumps(asdict(config), indent=2) + "\n")
         self._supervisor.start(Part(name, module, file, file.with_suffix(".log"), secret, is_up))
 
@@ -206,6 +212,16 @@ class Services:
         except StoreError as error:
             trouble["label store"] = Status(str(error), held_up=True)
         facts.parts |= trouble
+
+
+def seen_in(folder: RunFolder, part: str, trouble: Trouble, log: str) -> str:
+    """A line on what went wrong in a part, and where its log is, if it has one."""
+    file = folder.logs / f"{log}.log"
+    return f"{part} {trouble.words}" + (f", see {file.parent.name}/{file.name}" if file.exists() else "")
+
+
+def _file(part: str) -> str:
+    return part.replace(" ", "_")
 
 
 def _answers(client: RewardClient) -> bool:

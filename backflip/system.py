@@ -40,6 +40,7 @@ class Facts:
     reward_version: int = 0
     held_out_accuracy: float | None = None
     alarms: list[Alarm] = field(default_factory=list)  # every one of the run, ended ones too
+    troubles: list[str] = field(default_factory=list)  # what went wrong although the run went on, a line a part
     parts: dict[str, Status] = field(default_factory=dict)  # by name, what each does or waits for
 
 

@@ -109,7 +109,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
         if complete or last is None:
             raise UserError(f"{folder.path} has done its {progress.env_steps:,} steps; give more with --steps")
         # It was stopped between its last step and its summary.
-        return _finish(config, folder, ppo, progress, last, display, simulator.odometer_name)
+        return _finish(config, folder, ppo, progress, last, [], display, simulator.odometer_name)
     folder.note_command(command or shlex.join(sys.argv))
     with _stop_on_signals() as stopped:
         display.say(f"starting {config.preset} in {folder.path}")
@@ -145,7 +145,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
         reward_model_version=facts.reward_version,
         reward_model_accuracy=facts.held_out_accuracy,
     )
-    return _finish(config, folder, ppo, progress, last, display, simulator.odometer_name)
+    return _finish(config, folder, ppo, progress, last, facts.troubles, display, simulator.odometer_name)
 
 
 def _people_may_answer(config: TrainConfig, last: Snapshot | None) -> bool:
@@ -196,19 +196,22 @@ def _finish(
     ppo: PPO,
     progress: Progress,
     last: Snapshot,
+    troubles: list[str],
     display: Display,
     odometer_name: str,
 ) -> Run:
     """Measure, draw, report; `summary.json` comes when all it speaks of is there, or is known to be missing."""
     try:
         evaluation = _measure(config, folder, ppo, display)
-        summary = _summary(config, progress, last, evaluation, odometer_name, folder.command)
+        summary = _summary(config, progress, last, troubles, evaluation, odometer_name, folder.command)
         write_report(folder, summary)
         folder.write_json(folder.summary, summary)
     except KeyboardInterrupt:
         raise Interrupted(folder) from None
     for name, value in summary["metrics"].items():
         display.say(f"  {name.replace('_', ' ')}: {value:.2f}")
+    for trouble in troubles:
+        display.say(trouble)
     if not ppo.version:
         display.say(
             f"the policy was never updated: all steps were over before a reward model was fitted, and "
@@ -246,6 +249,7 @@ def _summary(
     config: TrainConfig,
     progress: Progress,
     last: Snapshot,
+    troubles: list[str],
     evaluation: Evaluation | None,
     odometer_name: str,
     command: str | None,
@@ -271,6 +275,7 @@ def _summary(
         "alarms_standing": last.alarms_standing,
         "dropped_slabs": progress.dropped_slabs,
         "skipped_slabs": progress.skipped_slabs,
+        "troubles": troubles,
         "true_return": evaluation and evaluation.true_return,
         "metrics": evaluation.metrics if evaluation else {},
         "evaluation_episodes": evaluation.episodes if evaluation else 0,

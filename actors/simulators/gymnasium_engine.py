@@ -67,7 +67,7 @@ class GymnasiumSimulator:
         self._vector = SyncVectorEnv(
             [lambda world=world: world for world in fenced], autoreset_mode=AutoresetMode.SAME_STEP
         )
-        self._faults = FaultWatch(task, worlds)
+        self.faults = FaultWatch(task, worlds)
         self._about = _about(task, first)
         self.odometer_name = self._about.odometer_name
         look = World(first, f"{task}: world 0", observe, self.episode_steps)
@@ -91,7 +91,7 @@ class GymnasiumSimulator:
                 final_observation[world] = infos["final_obs"][world]
         valid = np.array([not world.fault for world in self._worlds])
         for number in np.flatnonzero(~valid):
-            self._faults.report(np.array([number]), self._worlds[number].fault)
+            self.faults.report(np.array([number]), self._worlds[number].fault)
         self._observation = observation
         self._length += valid
         odometer = self._length if self.odometer_name else np.zeros(self.worlds)

@@ -27,6 +27,7 @@ FACTS = Facts(
         "actor 0": Status("simulating"),
         "reward service": Status("down, restarting", held_up=True),
     },
+    troubles=["actor 1 was restarted 3 times, see logs/actor-1.log"],
 )
 
 
@@ -44,7 +45,7 @@ def test_without_a_terminal_a_line_tells_what_is_held_up(now: Snapshot, capfd: p
     assert line.count("\n") == 1
     for part in ("0.50M steps", "answers 250/900", "accuracy 80%", "flips", "policy v60, reward v3"):
         assert part in line
-    assert line.rstrip().endswith("reward service: down, restarting")
+    assert line.rstrip().endswith(f"reward service: down, restarting | {FACTS.troubles[0]}")
     assert "simulating" not in line
 
 
@@ -64,5 +65,13 @@ def test_on_a_terminal_a_panel_tells_what_every_part_does(now: Snapshot, monkeyp
         terminal.flush()
         seen = os.read(leader, 65536).decode(errors="ignore")  # it may end within a letter
     os.close(leader)
-    for part in ("250 of 900", "80%", "simulating", "down, restarting", "waits for slabs", "runs/[some]"):
+    for part in (
+        "250 of 900",
+        "80%",
+        "simulating",
+        "down, restarting",
+        "waits for slabs",
+        "runs/[some]",
+        "restarted 3 times",
+    ):
         assert part in seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -129,6 +130,14 @@ def test_worlds_that_fail_as_the_policy_is_measured_cost_no_summary(
     for command in ("evaluate", "video"):
         assert main([command, str(run.folder)]) == 1
         assert capfd.readouterr().err == f"backflip: error: {fault}\n"
+
+
+def test_steps_that_failed_are_told_at_the_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = replace(SMALL, engine="gymnasium", task=f"{Crowded.__module__}:Raising", out=tmp_path, reward="true")
+    run = train(replace(config, steps=600))
+    [trouble] = run.summary["troubles"]
+    assert re.fullmatch(r"the worlds left out [2-9]\d* steps that failed", trouble)
+    assert f"\n{trouble}\n" in capfd.readouterr().err
 
 
 def test_a_task_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:
