@@ -60,7 +60,7 @@ class Display:
         ]
         if self._config.needs_labels:
             parts.append(f"answers {now.labels_used}/{now.labels_budget}")
-            parts.append(f"accuracy {_percent(now.reward_model_accuracy)}")
+            parts.append(f"accuracy {_accuracy(now)}")
         if self._odometer_name:
             parts.append(f"{self._odometer_name} {_number(now.odometer)}")
         parts.append(f"policy v{now.policy_version}, reward v{now.reward_model_version}")
@@ -78,7 +78,7 @@ class Display:
         table.add_row("speed", f"{now.steps_per_second:,.0f} steps/s, {now.times_real_time:.0f} times real time")
         if self._config.needs_labels:
             table.add_row("answers", f"{now.labels_used} of {now.labels_budget}")
-            table.add_row("held-out accuracy", _percent(now.reward_model_accuracy))
+            table.add_row("held-out accuracy", _accuracy(now))
         if self._odometer_name:
             table.add_row(f"{self._odometer_name} an episode", _number(now.odometer))
         table.add_row("predicted / true return", f"{_number(now.predicted_return)} / {_number(now.true_return)}")
@@ -100,8 +100,10 @@ def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}"
+def _accuracy(now: Snapshot) -> str:
+    if now.reward_model_accuracy is None:
+        return "–"
+    return f"{now.reward_model_accuracy:.0%} of {now.reward_model_accuracy_of:,}"
 
 
 def _number(value: float | None) -> str:

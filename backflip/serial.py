@@ -113,6 +113,7 @@ class SerialSystem:
             labels_not_fitted=max(0, counts.labels - report.answers),
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
+            held_out_answers=report.held_out_answers,
             alarms=alarms,
             parts=label_parts(
                 self._config, counts, report.answers, report.version, self._client.paused_raters(), alarms

@@ -185,7 +185,7 @@ class Services:
 
     def _judge(self, facts: Facts, report: FitReport) -> None:
         facts.reward_version = report.version
-        facts.held_out_accuracy = report.held_out_accuracy
+        facts.held_out_accuracy, facts.held_out_answers = report.held_out_accuracy, report.held_out_answers
         self._fitted = report.answers
 
     def _hear(self, facts: Facts) -> None:

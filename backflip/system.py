@@ -39,6 +39,7 @@ class Facts:
     labels_not_fitted: int = 0  # in the log, and newer than what the newest reward model was fitted to
     reward_version: int = 0
     held_out_accuracy: float | None = None
+    held_out_answers: int = 0  # that it is taken over
     alarms: list[Alarm] = field(default_factory=list)  # every one of the run, ended ones too
     troubles: list[str] = field(default_factory=list)  # what went wrong although the run went on, a line a part
     parts: dict[str, Status] = field(default_factory=dict)  # by name, what each does or waits for

@@ -144,6 +144,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
         labels_not_fitted=facts.labels_not_fitted,
         reward_model_version=facts.reward_version,
         reward_model_accuracy=facts.held_out_accuracy,
+        reward_model_accuracy_of=facts.held_out_answers,
     )
     return _finish(config, folder, ppo, progress, last, facts.troubles, display, simulator.odometer_name)
 
@@ -270,6 +271,7 @@ def _summary(
         "labels_budget": last.labels_budget,
         "reward_model_version": last.reward_model_version,
         "reward_model_accuracy": last.reward_model_accuracy,
+        "reward_model_accuracy_of": last.reward_model_accuracy_of,
         "policy_version": last.policy_version,
         "alarms_raised": last.alarms_raised,
         "alarms_standing": last.alarms_standing,

@@ -23,6 +23,7 @@ FACTS = Facts(
     labels_budget=900,
     reward_version=3,
     held_out_accuracy=0.8,
+    held_out_answers=90,
     parts={
         "actor 0": Status("simulating"),
         "reward service": Status("down, restarting", held_up=True),
@@ -43,7 +44,7 @@ def test_without_a_terminal_a_line_tells_what_is_held_up(now: Snapshot, capfd: p
         display.show(now, FACTS)
     line = capfd.readouterr().err
     assert line.count("\n") == 1
-    for part in ("0.50M steps", "answers 250/900", "accuracy 80%", "flips", "policy v60, reward v3"):
+    for part in ("0.50M steps", "answers 250/900", "accuracy 80% of 90 ", "flips", "policy v60, reward v3"):
         assert part in line
     assert line.rstrip().endswith(f"reward service: down, restarting | {FACTS.troubles[0]}")
     assert "simulating" not in line
@@ -67,7 +68,7 @@ def test_on_a_terminal_a_panel_tells_what_every_part_does(now: Snapshot, monkeyp
     os.close(leader)
     for part in (
         "250 of 900",
-        "80%",
+        "80% of 90 ",
         "simulating",
         "down, restarting",
         "waits for slabs",
