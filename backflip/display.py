@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from backflip.charts import plain
 from backflip.config import TrainConfig
 from backflip.recorder import Snapshot
 from backflip.system import Facts
@@ -54,7 +55,7 @@ class Display:
     def _line(self, now: Snapshot, facts: Facts) -> str:
         waiting = "; ".join(f"{part}: {status.doing}" for part, status in facts.parts.items() if status.held_up)
         parts = [
-            f"{now.env_steps / 1e6:.2f}M steps",
+            f"{plain(now.env_steps)} steps",
             f"{now.simulated_seconds / 3600:.2f} h simulated in {_clock(now.wall_seconds)}",
             f"{now.steps_per_second:,.0f} steps/s ({now.times_real_time:.0f}x real time)",
         ]
@@ -72,8 +73,8 @@ class Display:
         table.add_column("now", min_width=44)
         share = min(1.0, now.env_steps / now.total_steps)
         bar = "█" * round(30 * share) + "░" * (30 - round(30 * share))
-        beyond = f", {now.env_steps / 1e6:.1f}M until all is answered" if now.env_steps > now.total_steps else ""
-        table.add_row("progress", f"{bar} {share:.0%} of {now.total_steps / 1e6:.1f}M steps{beyond}")
+        beyond = f", {plain(now.env_steps)} until all is answered" if now.env_steps > now.total_steps else ""
+        table.add_row("progress", f"{bar} {share:.0%} of {plain(now.total_steps)} steps{beyond}")
         table.add_row("simulated", f"{now.simulated_seconds / 3600:.2f} h in {_clock(now.wall_seconds)}")
         table.add_row("speed", f"{now.steps_per_second:,.0f} steps/s, {now.times_real_time:.0f} times real time")
         if self._config.needs_labels:
@@ -103,7 +104,8 @@ def _clock(seconds: float) -> str:
 def _accuracy(now: Snapshot) -> str:
     if now.reward_model_accuracy is None:
         return "–"
-    return f"{now.reward_model_accuracy:.0%} of {now.reward_model_accuracy_of:,}"
+    taken_over = now.reward_model_accuracy_of  # unknown of a model that an older version of this program fitted
+    return f"{now.reward_model_accuracy:.0%}" + (f" of {taken_over:,}" if taken_over else "")
 
 
 def _number(value: float | None) -> str:

@@ -44,10 +44,16 @@ def test_without_a_terminal_a_line_tells_what_is_held_up(now: Snapshot, capfd: p
         display.show(now, FACTS)
     line = capfd.readouterr().err
     assert line.count("\n") == 1
-    for part in ("0.50M steps", "answers 250/900", "accuracy 80% of 90 ", "flips", "policy v60, reward v3"):
+    for part in ("500k steps", "answers 250/900", "accuracy 80% of 90 ", "flips", "policy v60, reward v3"):
         assert part in line
     assert line.rstrip().endswith(f"reward service: down, restarting | {FACTS.troubles[0]}")
     assert "simulating" not in line
+
+
+@pytest.mark.parametrize(("steps", "said"), [(800, "800 steps"), (12_345, "12.3k steps"), (1_250_000, "1.25M steps")])
+def test_few_steps_are_not_none(now: Snapshot, steps: int, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Display(CONFIG, "runs/some", "flips").show(replace(now, env_steps=steps), FACTS)
+    assert capfd.readouterr().err.startswith(f"{said} | ")
 
 
 def test_what_a_users_environment_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
