@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.live import Live
@@ -16,6 +17,7 @@ from backflip.recorder import Snapshot
 from backflip.system import Facts
 
 _LINE_SECONDS = 5.0
+_SILENT_SECONDS = 2.0  # that something may take without a word
 
 
 class Display:
@@ -95,6 +97,19 @@ class Display:
             table.add_row("trouble", escape(trouble))
         table.add_row("folder", escape(self._folder))
         return table
+
+
+def telling(say: Callable[[str], None], what: str) -> Callable[[int, int], None]:
+    """Takes how many of how many are done, and says so after two seconds, and then every five; not at the end."""
+    due = time.monotonic() + _SILENT_SECONDS
+
+    def tell(count: int, total: int) -> None:
+        nonlocal due
+        if count < total and time.monotonic() >= due:
+            due = time.monotonic() + _LINE_SECONDS
+            say(f"{what} {count} of {total}")
+
+    return tell
 
 
 def _clock(seconds: float) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from backflip.display import Display
+from backflip.display import Display, telling
 from backflip.presets import PRESETS
 from backflip.recorder import Recorder, Snapshot
 from backflip.run_folder import create_run_folder
@@ -54,6 +55,23 @@ def test_without_a_terminal_a_line_tells_what_is_held_up(now: Snapshot, capfd: p
 def test_few_steps_are_not_none(now: Snapshot, steps: int, said: str, capfd: pytest.CaptureFixture[str]) -> None:
     Display(CONFIG, "runs/some", "flips").show(replace(now, env_steps=steps), FACTS)
     assert capfd.readouterr().err.startswith(f"{said} | ")
+
+
+def test_what_takes_long_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    patient = telling(said.append, "drew frames:")
+    patient(1, 4)
+    assert said == [], "nothing within two seconds"
+    monkeypatch.setattr("backflip.display._SILENT_SECONDS", 0.0)
+    monkeypatch.setattr("backflip.display._LINE_SECONDS", 0.2)
+    tell = telling(said.append, "drew frames:")
+    tell(1, 4)
+    tell(2, 4)
+    time.sleep(0.25)
+    tell(3, 4)
+    time.sleep(0.25)
+    tell(4, 4)
+    assert said == ["drew frames: 1 of 4", "drew frames: 3 of 4"]
 
 
 def test_what_a_users_environment_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
