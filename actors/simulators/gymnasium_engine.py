@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from actors.simulators.atari_games import ale_scores
 from actors.simulators.envpool_tasks import About, about
 from actors.simulators.frames import Frames, as_pictures, observing
 from actors.simulators.gymnasium_physics import edited_by, physics_of, require_physics, scene_of
@@ -42,7 +43,7 @@ class GymnasiumSimulator:
         maker = find(task)
         first, self.episode_steps = make(task, maker)
         try:
-            observe = observing(first.observation_space, stacked(first))
+            observe = observing(first.observation_space, stacked(first), ale_scores(task))
             self._controls = Controls(first.action_space)
         except UnsupportedSpace as error:
             first.close()
