@@ -71,6 +71,7 @@ class DeviceSampler:
             score[t], odometer[t] = found.score, found.odometer
             self._observation = found.observation
         final_row = truncated.flatten().nonzero().squeeze(-1)  # here the host waits
+        failed_before = simulator.faults.total
         simulator.report_faults((~valid).any(0).nonzero().squeeze(-1).cpu().numpy())
         tensors: dict[str, Any] = {
             "observation": observation,
@@ -85,6 +86,7 @@ class DeviceSampler:
             "last_observation": self._observation.clone(),
         }
         rollout = Rollout(**tensors, policy_version=self.policy_version, reward_version=UNFITTED, actor=self.actor)
+        rollout.failed_steps = simulator.faults.total - failed_before
         return rollout, Track(_on_host(state), _on_host(score), _on_host(odometer))
 
     def count_episodes(self, rollout: Rollout, track: Track) -> None:

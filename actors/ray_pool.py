@@ -22,6 +22,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.simulators.protocol import SimulationFault
+from actors.trouble import Trouble
 from actors.worker import ActorFailed, Worker, WorkerSpec
 from contracts import log as log_setup
 from contracts.memory import keep_freed_memory
@@ -159,15 +160,19 @@ class ActorPool:
         self._ready: deque[Rollout] = deque()
         self._changed = threading.Condition()
         self._failure: Exception | None = None
-        self._retired: dict[int, str] = {}  # actors whose worlds failed for good, and how
+        self._troubles = [Trouble() for _ in specs]
         self._closed = False
-        self._deaths = 0
         self._thread = threading.Thread(target=self._keep_busy, name="actor-pool", daemon=True)
 
     @property
     def deaths(self) -> int:
         """How often an actor's process ended and was restarted."""
-        return self._deaths
+        return sum(trouble.restarts for trouble in self._troubles)
+
+    @property
+    def troubles(self) -> list[Trouble]:
+        """What went wrong in each actor so far."""
+        return self._troubles
 
     def wait_ready(self, timeout: float = _START_SECONDS) -> None:
         """Raises ActorFailed where an actor cannot start, or does not within ``timeout`` seconds."""
@@ -186,10 +191,11 @@ class ActorPool:
         """What each actor is doing; "busy" where it does not answer in time."""
         calls = [actor.status.remote() for actor in self._actors]
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=timeout)
-        retired = {index: Status(f"stopped: {why}", held_up=True) for index, why in self._retired.items()}
         return [
-            retired.get(index) or (_status(call) if call in ready else Status("busy"))
-            for index, call in enumerate(calls)
+            Status(f"stopped: {trouble.stopped}", held_up=True)
+            if trouble.stopped
+            else (_status(call) if call in ready else Status("busy"))
+            for call, trouble in zip(calls, self._troubles, strict=True)
         ]
 
     def publish(self, snapshot: PolicySnapshot) -> None:
@@ -206,7 +212,7 @@ class ActorPool:
         Raises:
             ActorFailed: an actor's code raised, or work can be handed out no more.
         """
-        wanted = (len(self._actors) - len(self._retired) + 1) // 2
+        wanted = (len(self._working()) + 1) // 2
         with self._changed:
             self._changed.wait_for(lambda: self._failure or self._closed or len(self._ready) >= wanted, timeout=1.0)
             if self._failure:
@@ -228,6 +234,10 @@ class ActorPool:
         for actor in self._actors:
             ray.kill(actor)
 
+    def _working(self) -> list[int]:
+        """The actors that have not stopped for good."""
+        return [index for index, trouble in enumerate(self._troubles) if not trouble.stopped]
+
     def _keep_busy(self) -> None:
         try:
             self._hand_out()
@@ -247,8 +257,7 @@ class ActorPool:
         room = 2 * len(self._actors)
         while not self._closed:
             now = time.monotonic()
-            working = [i for i in range(len(self._actors)) if i not in self._retired]
-            idle = [i for i in working if i not in in_flight.values() and resting.get(i, 0) <= now]
+            idle = [i for i in self._working() if i not in in_flight.values() and resting.get(i, 0) <= now]
             with self._changed:
                 snapshot, space = self._snapshot, room - len(self._ready) - len(in_flight)
                 if not in_flight and (snapshot is None or space <= 0 or not idle):
@@ -262,9 +271,9 @@ class ActorPool:
                 try:
                     rollout = ray.get(call)
                 except Exception as error:
-                    if _worlds_failed(error) and len(self._retired) + 1 < len(self._actors):
+                    if _worlds_failed(error) and len(self._working()) > 1:
                         with self._changed:
-                            self._retired[index] = _reason(error)
+                            self._troubles[index].stopped = _reason(error)
                             self._changed.notify_all()
                         log.warning("actor %d stops, the others go on: %s", index, _reason(error))
                         continue
@@ -275,10 +284,11 @@ class ActorPool:
                     resting[index] = time.monotonic() + _AFTER_DEATH_SECONDS
                     if index not in down:
                         down.add(index)
-                        self._deaths += 1
+                        self._troubles[index].restarts += 1
                         log.warning("actor %d died; Ray restarts it, its slab is lost", index)
                     continue
                 down.discard(index)
+                self._troubles[index].failed_steps += rollout.failed_steps
                 with self._changed:
                     self._ready.append(rollout)
                     self._changed.notify_all()

@@ -83,6 +83,7 @@ class Sampler:
     def sample(self, shots: Sequence[Shot] = ()) -> tuple[Rollout, Track]:
         """One slab, not yet scored: its rewards are zero. The simulator draws the ``shots`` meanwhile."""
         rollout, track = self._empty_slab()
+        failed_before = self._failed_steps()
         track.films = {shot: [] for shot in shots}
         finals: list[tuple[np.ndarray, np.ndarray]] = []
         pending: list[Future[Transition] | None] = [None] * len(self.simulators)
@@ -96,6 +97,7 @@ class Sampler:
                     _film(track.films, t, columns, simulator)
                     pending[group] = self._stepping.submit(simulator.step, self._act(rollout, t, columns))
         rollout.last_observation[:] = self._observation
+        rollout.failed_steps = self._failed_steps() - failed_before
         _set_finals(rollout, finals)
         return rollout, track
 
@@ -107,6 +109,9 @@ class Sampler:
         self._stepping.shutdown()
         for simulator in self.simulators:
             simulator.close()
+
+    def _failed_steps(self) -> int:
+        return sum(simulator.faults.total for simulator in self.simulators)
 
     def _act(self, rollout: Rollout, t: int, columns: slice) -> np.ndarray:
         observation = self._observation[columns]

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from actors.simulators.atari_games import ale_scores
 from actors.simulators.envpool_tasks import About, about, own_reward
 from actors.simulators.frames import Frames, as_pictures, observing
 from actors.simulators.gymnasium_physics import physics_of, require_physics, scene_of
@@ -44,7 +45,7 @@ class VectorWorlds:
         self.name = _name(envs)
         known = about(self.name).beside(envs.metadata)
         try:
-            self._observe = observing(envs.single_observation_space, _stacked(envs))
+            self._observe = observing(envs.single_observation_space, _stacked(envs), ale_scores(self.name))
             self._controls = Controls(envs.single_action_space)
         except UnsupportedSpace as error:
             raise ValueError(f"{self.name} {error}") from None

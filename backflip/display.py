@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from backflip.charts import plain
 from backflip.config import TrainConfig
 from backflip.recorder import Snapshot
 from backflip.system import Facts
 
 _LINE_SECONDS = 5.0
+_SILENT_SECONDS = 2.0  # that something may take without a word
 
 
 class Display:
@@ -54,17 +57,17 @@ class Display:
     def _line(self, now: Snapshot, facts: Facts) -> str:
         waiting = "; ".join(f"{part}: {status.doing}" for part, status in facts.parts.items() if status.held_up)
         parts = [
-            f"{now.env_steps / 1e6:.2f}M steps",
+            f"{plain(now.env_steps)} steps",
             f"{now.simulated_seconds / 3600:.2f} h simulated in {_clock(now.wall_seconds)}",
             f"{now.steps_per_second:,.0f} steps/s ({now.times_real_time:.0f}x real time)",
         ]
         if self._config.needs_labels:
             parts.append(f"answers {now.labels_used}/{now.labels_budget}")
-            parts.append(f"accuracy {_percent(now.reward_model_accuracy)}")
+            parts.append(f"accuracy {_accuracy(now)}")
         if self._odometer_name:
             parts.append(f"{self._odometer_name} {_number(now.odometer)}")
         parts.append(f"policy v{now.policy_version}, reward v{now.reward_model_version}")
-        return " | ".join(parts) + (f" | {waiting}" if waiting else "")
+        return " | ".join([*parts, *filter(None, [waiting]), *facts.troubles])
 
     def _panel(self, now: Snapshot, facts: Facts) -> Table:
         table = Table(title=f"Backflip · {self._config.preset} · seed {self._config.seed}", title_style="bold")
@@ -72,13 +75,13 @@ class Display:
         table.add_column("now", min_width=44)
         share = min(1.0, now.env_steps / now.total_steps)
         bar = "█" * round(30 * share) + "░" * (30 - round(30 * share))
-        beyond = f", {now.env_steps / 1e6:.1f}M until all is answered" if now.env_steps > now.total_steps else ""
-        table.add_row("progress", f"{bar} {share:.0%} of {now.total_steps / 1e6:.1f}M steps{beyond}")
+        beyond = f", {plain(now.env_steps)} until all is answered" if now.env_steps > now.total_steps else ""
+        table.add_row("progress", f"{bar} {share:.0%} of {plain(now.total_steps)} steps{beyond}")
         table.add_row("simulated", f"{now.simulated_seconds / 3600:.2f} h in {_clock(now.wall_seconds)}")
         table.add_row("speed", f"{now.steps_per_second:,.0f} steps/s, {now.times_real_time:.0f} times real time")
         if self._config.needs_labels:
             table.add_row("answers", f"{now.labels_used} of {now.labels_budget}")
-            table.add_row("held-out accuracy", _percent(now.reward_model_accuracy))
+            table.add_row("held-out accuracy", _accuracy(now))
         if self._odometer_name:
             table.add_row(f"{self._odometer_name} an episode", _number(now.odometer))
         table.add_row("predicted / true return", f"{_number(now.predicted_return)} / {_number(now.true_return)}")
@@ -90,16 +93,34 @@ class Display:
         table.add_row("learner", f"learning, waits for slabs {now.waiting_share:.0%} of the time")
         for part, status in facts.parts.items():
             table.add_row(part, f"[bold red]{escape(status.doing)}[/]" if status.held_up else escape(status.doing))
+        for trouble in facts.troubles:
+            table.add_row("trouble", escape(trouble))
         table.add_row("folder", escape(self._folder))
         return table
+
+
+def telling(say: Callable[[str], None], what: str) -> Callable[[int, int], None]:
+    """Takes how many of how many are done, and says so after two seconds, and then every five; not at the end."""
+    due = time.monotonic() + _SILENT_SECONDS
+
+    def tell(count: int, total: int) -> None:
+        nonlocal due
+        if count < total and time.monotonic() >= due:
+            due = time.monotonic() + _LINE_SECONDS
+            say(f"{what} {count} of {total}")
+
+    return tell
 
 
 def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}"
+def _accuracy(now: Snapshot) -> str:
+    if now.reward_model_accuracy is None:
+        return "–"
+    taken_over = now.reward_model_accuracy_of  # unknown of a model that an older version of this program fitted
+    return f"{now.reward_model_accuracy:.0%}" + (f" of {taken_over:,}" if taken_over else "")
 
 
 def _number(value: float | None) -> str:

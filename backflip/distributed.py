@@ -21,7 +21,7 @@ from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.errors import UserError
 from backflip.run_folder import RunFolder
-from backflip.services import Services
+from backflip.services import Services, seen_in
 from backflip.system import Facts, worker_specs
 from contracts.clip import Scene
 from contracts.spaces import Spaces
@@ -42,6 +42,7 @@ class DistributedSystem:
     def __init__(
         self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene, resumed_at: int = 0
     ) -> None:
+        self._folder = folder
         self._pool: ActorPool | None = None
         self._notices: list[str] = []
         self._started_ray = False
@@ -74,7 +75,13 @@ class DistributedSystem:
             self._progress_from = now + _PROGRESS_SECONDS
 
     def facts(self) -> Facts:
-        return self._services.facts
+        facts, actors = self._services.facts, [] if self._pool is None else self._pool.troubles
+        facts.troubles = self._services.troubles() + [
+            seen_in(self._folder, f"actor {number}", trouble, f"actor-{number}")
+            for number, trouble in enumerate(actors)
+            if trouble.words
+        ]
+        return facts
 
     def notices(self) -> list[str]:
         return self._notices

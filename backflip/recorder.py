@@ -49,6 +49,8 @@ class Snapshot:
     divergence: float
     alarms_raised: int = 0  # in all, for a reward model that may be fooled; older runs noted none
     alarms_standing: int = 0
+    reward_model_accuracy_of: int = 0  # held-out answers; older runs didn't note it
+    labels_not_fitted: int = 0  # that came after the newest reward model's fit; older runs didn't note it
 
     @property
     def times_real_time(self) -> float:
@@ -125,6 +127,8 @@ class Recorder:
             divergence=progress.stats.divergence,
             alarms_raised=len(facts.alarms),
             alarms_standing=sum(alarm.ended_at is None for alarm in facts.alarms),
+            reward_model_accuracy_of=facts.held_out_answers,
+            labels_not_fitted=facts.labels_not_fitted,
         )
 
     def _write(self) -> None:

@@ -122,7 +122,9 @@ def _figures(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if _learned(summary):
         accuracy = _number(summary.get("reward_model_accuracy"))
         figures.append(("answers", _shown(summary, "labels_used")))
-        figures.append(("held-out accuracy", _MISSING if accuracy is None else percent(accuracy)))
+        taken_over = _number(summary.get("reward_model_accuracy_of"))  # which reports of older runs don't know
+        name = f"held-out accuracy, of {taken_over:,.0f} answers" if taken_over else "held-out accuracy"
+        figures.append((name, _MISSING if accuracy is None else percent(accuracy)))
     times, rate = (_number(summary.get(name)) for name in ("times_real_time", "steps_per_second"))
     figures.append(("times real time", _MISSING if times is None else f"{times:,.0f}×"))
     figures.append(("steps a second", _MISSING if rate is None else f"{rate:,.0f}"))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from actors.trouble import Trouble
 from actors.worker import Worker, WorkerSpec
 from backflip.config import TrainConfig
 from backflip.labels import bring_labels
@@ -42,6 +43,7 @@ class SerialSystem:
         self._snapshot: PolicySnapshot | None = None
         self._config = config
         self._facts = Facts(labels_budget=config.labels.questions if config.needs_labels else 0)
+        self._trouble = Trouble()
         self._workers: deque[Worker] = deque()
         self._learns_from_labels = config.needs_labels
         self._opened = ExitStack()  # what `stop` closes, the last first
@@ -87,7 +89,9 @@ class SerialSystem:
     def collect(self) -> list[Rollout]:
         assert self._snapshot is not None
         self._workers.rotate(-1)
-        return [self._workers[0].slab(self._snapshot)]
+        slab = self._workers[0].slab(self._snapshot)
+        self._trouble.failed_steps += slab.failed_steps
+        return [slab]
 
     def after_update(self, progress: Progress, total_steps: int) -> None:
         """Ask, answer and fit whatever is due."""
@@ -106,8 +110,10 @@ class SerialSystem:
             labels_used=counts.used,
             labels_budget=self._config.labels.questions,
             labels_imported=counts.imported,
+            labels_not_fitted=max(0, counts.labels - report.answers),
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
+            held_out_answers=report.held_out_answers,
             alarms=alarms,
             parts=label_parts(
                 self._config, counts, report.answers, report.version, self._client.paused_raters(), alarms
@@ -115,6 +121,7 @@ class SerialSystem:
         )
 
     def facts(self) -> Facts:
+        self._facts.troubles = [f"the worlds {self._trouble.words}"] if self._trouble.words else []
         return self._facts
 
     def notices(self) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
+from actors.trouble import Trouble
 from backflip.config import TrainConfig
 from backflip.labeling_page import broker_config, let_in, page_answers, page_config
 from backflip.labels import bring_labels
@@ -29,6 +30,8 @@ from labeling_gateway.vendors.overview import Overview
 from labeling_gateway.web.config import WebConfig
 from reward_service.client import RewardClient, RewardServiceUnavailable
 from reward_service.config import RewardServiceConfig
+from reward_service.fitting import FitReport
+from reward_service.versions import newest_version
 
 log = logging.getLogger("backflip.launcher")
 
@@ -52,7 +55,7 @@ class Services:
         self.gateway: GatewayClient | None = None  # to the run's questions and labels, where it has any
         self.page: WebConfig | None = None
         self.facts = Facts()  # the newest that was heard
-        self._config = config
+        self._config, self._folder = config, folder
         self._supervisor = Supervisor()
         self._store: Store | None = None
         self._vendors: Overview | None = None
@@ -96,6 +99,11 @@ class Services:
             found["label store"] = self._store.embedded.pid
         return found
 
+    def troubles(self) -> list[str]:
+        """What was restarted, a line a part."""
+        deaths = self._supervisor.deaths
+        return [seen_in(self._folder, f"the {name}", Trouble(restarts=deaths[name]), _file(name)) for name in deaths]
+
     def stop(self) -> None:
         """Ends every part; what is learnt and answered is on disk, and `facts` is what was true at the end."""
         with ExitStack() as last_first:  # whatever goes wrong on the way, the others are stopped too
@@ -105,7 +113,7 @@ class Services:
                 last_first.callback(self._vendors.close)
             if self.gateway is not None:
                 last_first.callback(self.gateway.close)
-            last_first.callback(self._count_used)
+            last_first.callback(self._settle)
             last_first.callback(self._supervisor.stop)
             if self.reward is not None:
                 last_first.callback(self.reward.close)
@@ -149,7 +157,7 @@ class Services:
     def _start(
         self, folder: RunFolder, name: str, module: str, config: Any, secret: dict[str, str], is_up: Any = None
     ) -> None:
-        file = folder.logs / f"{name.replace(' ', '_')}.json"
+        file = folder.logs / f"{_file(name)}.json"
         write_whole(file, json.dumps(asdict(config), indent=2) + "\n")
         self._supervisor.start(Part(name, module, file, file.with_suffix(".log"), secret, is_up))
 
@@ -165,11 +173,20 @@ class Services:
             except Exception:  # whoever watches keeps what was heard last; the next look may go well
                 log.exception("the parts cannot be asked what they do")
 
-    def _count_used(self) -> None:
-        """Once nobody answers any more: this is what the run has used."""
-        if self.gateway is not None:
-            with suppress(StoreError):
-                self.facts.labels_used = self.gateway.counts().used
+    def _settle(self) -> None:
+        """Once nobody answers or fits any more: this is what the run has used, and what its reward model has seen."""
+        if self.gateway is None:
+            return
+        with suppress(StoreError, OSError):
+            self._judge(self.facts, newest_version(self._folder.reward_model).report)
+            counts = self.gateway.counts()
+            self.facts.labels_used = counts.used
+            self.facts.labels_not_fitted = max(0, counts.labels - self._fitted)
+
+    def _judge(self, facts: Facts, report: FitReport) -> None:
+        facts.reward_version = report.version
+        facts.held_out_accuracy, facts.held_out_answers = report.held_out_accuracy, report.held_out_answers
+        self._fitted = report.answers
 
     def _hear(self, facts: Facts) -> None:
         gateway, reward = self.gateway, self.reward
@@ -177,10 +194,7 @@ class Services:
             return
         trouble: dict[str, Status] = {}
         try:
-            report = reward.report()
-            facts.reward_version = report["version"]
-            facts.held_out_accuracy = report["held_out_accuracy"]
-            self._fitted = report["answers"]
+            self._judge(facts, FitReport(**reward.report()))
         except RewardServiceUnavailable as error:
             trouble["reward service"] = Status(str(error), held_up=True)
         try:
@@ -189,6 +203,7 @@ class Services:
             budget = gateway.control().budget
             facts.labels_budget = self._config.labels.questions if budget is None else budget
             facts.labels_imported = counts.imported
+            facts.labels_not_fitted = max(0, counts.labels - self._fitted)
             facts.alarms = gateway.alarms()
             paused = gateway.paused_raters()
             facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, paused, facts.alarms)
@@ -197,6 +212,16 @@ class Services:
         except StoreError as error:
             trouble["label store"] = Status(str(error), held_up=True)
         facts.parts |= trouble
+
+
+def seen_in(folder: RunFolder, part: str, trouble: Trouble, log: str) -> str:
+    """A line on what went wrong in a part, and where its log is, if it has one."""
+    file = folder.logs / f"{log}.log"
+    return f"{part} {trouble.words}" + (f", see {file.parent.name}/{file.name}" if file.exists() else "")
+
+
+def _file(part: str) -> str:
+    return part.replace(" ", "_")
 
 
 def _answers(client: RewardClient) -> bool:

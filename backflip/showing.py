@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from actors.simulators.protocol import SimulationFault, Simulator
 from backflip.config import TrainConfig
-from backflip.display import Display
+from backflip.display import Display, telling
 from backflip.errors import UserError
 from backflip.evaluation import EpisodeTrack, Evaluation, evaluate
 from backflip.run_folder import RunFolder, open_run_folder
@@ -47,7 +47,7 @@ def draw_run(
     display.say("drawing the policy (the first time on a machine this takes half a minute)")
     try:
         with _reward_model(folder, config, simulator) as model:
-            film = _film(folder, model, simulator, typical(evaluation), config.preset)
+            film = _film(folder, model, simulator, typical(evaluation), config.preset, display.say)
         timestep = simulator.control_timestep
         write_video(folder.video, [[film]], timestep, every=steps_per_frame(timestep))
     except CannotDraw as error:
@@ -87,9 +87,9 @@ def video_of_run(
                         f"{shown[0].path} and {shown[1].path} have steps of different length: one clock fits one"
                     )
                 tracks = evaluate(_policy(run, config, simulator), simulator, filmed=rows * columns).tracks
-                print(f"drawing {run.path}, which can take a minute an episode", file=sys.stderr)
+                _say(f"drawing {run.path}, which can take a minute an episode")
                 title = config.preset if beside is None else run.path.name
-                cells = [_film(run, model, simulator, track, title, size) for track in tracks]
+                cells = [_film(run, model, simulator, track, title, _say, size) for track in tracks]
             for row in range(rows):
                 films[row] += cells[row * columns : (row + 1) * columns]
         write_video(target, films, timesteps[0], every=steps_per_frame(timesteps[0]))
@@ -144,6 +144,10 @@ def typical(evaluation: Evaluation) -> EpisodeTrack:
     return whole[int(order[len(order) // 2])]
 
 
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 def _policy(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> Policy:
     policy = Policy(PolicySpec(simulator.spaces, config.learner.hidden, config.learner.encoder))
     try:
@@ -173,13 +177,19 @@ def _film(
     simulator: Simulator,
     track: EpisodeTrack,
     title: str,
+    say: Callable[[str], None],
     size: tuple[int, int] = (480, 360),
 ) -> Film:
     """An episode drawn, with what the run's reward model thinks of it. Raises CannotDraw."""
     every = steps_per_frame(simulator.control_timestep)
     filmed = track.pictures
+    if filmed is None:
+        drawn = telling(say, "drew frames:")
+        frames = draw(simulator.scene, track.state, *size, every=every, drawn=drawn)
+    else:
+        frames = filmed[::every]
     return Film(
-        frames=draw(simulator.scene, track.state, *size, every=every) if filmed is None else filmed[::every],
+        frames=frames,
         predicted=None if model is None else model.score(track.observation, track.action)[0],
         odometer=track.odometer[: len(track.observation)],
         odometer_name=simulator.odometer_name,

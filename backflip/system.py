@@ -36,9 +36,12 @@ class Facts:
     labels_used: int = 0
     labels_budget: int = 0  # what the owner of a labeling page made of it, else the config's
     labels_imported: int = 0
+    labels_not_fitted: int = 0  # in the log, and newer than what the newest reward model was fitted to
     reward_version: int = 0
     held_out_accuracy: float | None = None
+    held_out_answers: int = 0  # that it is taken over
     alarms: list[Alarm] = field(default_factory=list)  # every one of the run, ended ones too
+    troubles: list[str] = field(default_factory=list)  # what went wrong although the run went on, a line a part
     parts: dict[str, Status] = field(default_factory=dict)  # by name, what each does or waits for
 
 
@@ -166,7 +169,8 @@ def label_parts(
     fresh = counts.labels - fitted
     if version == UNFITTED:
         needed = reward_config(config).first_fit
-        parts["reward service"] = Status(f"waiting for {needed} answers to fit version 1")
+        held = counts.used + counts.later + counts.imported
+        parts["reward service"] = Status(f"waiting for {needed} answers to fit version 1, {held} so far")
     else:
         parts["reward service"] = Status(
             f"scoring by version {version}, "

@@ -109,7 +109,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
         if complete or last is None:
             raise UserError(f"{folder.path} has done its {progress.env_steps:,} steps; give more with --steps")
         # It was stopped between its last step and its summary.
-        return _finish(config, folder, ppo, progress, last, display, simulator.odometer_name)
+        return _finish(config, folder, ppo, progress, last, [], display, simulator.odometer_name)
     folder.note_command(command or shlex.join(sys.argv))
     with _stop_on_signals() as stopped:
         display.say(f"starting {config.preset} in {folder.path}")
@@ -141,10 +141,12 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     last = replace(
         recorder.last,
         labels_used=facts.labels_used,
+        labels_not_fitted=facts.labels_not_fitted,
         reward_model_version=facts.reward_version,
         reward_model_accuracy=facts.held_out_accuracy,
+        reward_model_accuracy_of=facts.held_out_answers,
     )
-    return _finish(config, folder, ppo, progress, last, display, simulator.odometer_name)
+    return _finish(config, folder, ppo, progress, last, facts.troubles, display, simulator.odometer_name)
 
 
 def _people_may_answer(config: TrainConfig, last: Snapshot | None) -> bool:
@@ -195,23 +197,31 @@ def _finish(
     ppo: PPO,
     progress: Progress,
     last: Snapshot,
+    troubles: list[str],
     display: Display,
     odometer_name: str,
 ) -> Run:
     """Measure, draw, report; `summary.json` comes when all it speaks of is there, or is known to be missing."""
     try:
         evaluation = _measure(config, folder, ppo, display)
-        summary = _summary(config, progress, last, evaluation, odometer_name, folder.command)
+        summary = _summary(config, progress, last, troubles, evaluation, odometer_name, folder.command)
         write_report(folder, summary)
         folder.write_json(folder.summary, summary)
     except KeyboardInterrupt:
         raise Interrupted(folder) from None
     for name, value in summary["metrics"].items():
         display.say(f"  {name.replace('_', ' ')}: {value:.2f}")
+    for trouble in troubles:
+        display.say(trouble)
     if not ppo.version:
         display.say(
             f"the policy was never updated: all steps were over before a reward model was fitted, and "
             f"{last.labels_used} questions answered; more --steps leave time for that"
+        )
+    elif last.labels_not_fitted:
+        display.say(
+            f"reward version {last.reward_model_version} was fitted before the last {last.labels_not_fitted} answers "
+            "came: nothing was learnt from them, and they are kept in the log"
         )
     display.say(f"look at {folder.report}" + (f" and {folder.video}" if folder.video.exists() else ""))
     return Run(folder.path, summary)
@@ -240,6 +250,7 @@ def _summary(
     config: TrainConfig,
     progress: Progress,
     last: Snapshot,
+    troubles: list[str],
     evaluation: Evaluation | None,
     odometer_name: str,
     command: str | None,
@@ -256,14 +267,17 @@ def _summary(
         "simulated_seconds": round(last.simulated_seconds, 2),
         "times_real_time": round(last.times_real_time, 1),
         "labels_used": last.labels_used,
+        "labels_not_fitted": last.labels_not_fitted,
         "labels_budget": last.labels_budget,
         "reward_model_version": last.reward_model_version,
         "reward_model_accuracy": last.reward_model_accuracy,
+        "reward_model_accuracy_of": last.reward_model_accuracy_of,
         "policy_version": last.policy_version,
         "alarms_raised": last.alarms_raised,
         "alarms_standing": last.alarms_standing,
         "dropped_slabs": progress.dropped_slabs,
         "skipped_slabs": progress.skipped_slabs,
+        "troubles": troubles,
         "true_return": evaluation and evaluation.true_return,
         "metrics": evaluation.metrics if evaluation else {},
         "evaluation_episodes": evaluation.episodes if evaluation else 0,

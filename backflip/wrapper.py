@@ -19,6 +19,7 @@ from actors.simulators.protocol import SimulationFault
 from actors.vector_worlds import Score, VectorWorlds
 from backflip.config import TrainConfig
 from backflip.errors import UserError
+from backflip.first_reward import Questionable, missing
 from backflip.newest_reward import NewestReward
 from backflip.recorder import Recorder, last_snapshot
 from backflip.run_report import SECONDS as REPORT_SECONDS
@@ -69,6 +70,7 @@ class LearnedReward(VectorWrapper):
         observed = self._worlds.spaces.observation
         self._observation = np.zeros((envs.num_envs, *observed.shape), observed.dtype)
         self._over = np.zeros(envs.num_envs, bool)  # whose episode has ended, and whose next step is no step
+        self._seen = Questionable()
         self._ended = ExitStack()
         try:
             self._open(config, run)
@@ -154,18 +156,19 @@ class LearnedReward(VectorWrapper):
         self.reset(seed=self._config.seed)
         self.action_space.seed(self._config.seed)
         while (facts := self._services.facts).reward_version == UNFITTED:
-            waits = facts.parts.get("reward service")
-            doing = waits.doing if waits else "starting"
-            if time.monotonic() > give_up:
-                raise UserError(f"no reward model after {seconds:.0f} s: the reward service is {doing}")
-            if time.monotonic() > say:
-                print(f"no reward model yet: the reward service is {doing}", file=sys.stderr, flush=True)
-                say = time.monotonic() + _SAY_SECONDS
             counts = self._services.gateway.counts()
+            waits = missing(self._seen, self._config.labels, counts, facts)
+            if time.monotonic() > give_up:
+                raise UserError(f"no reward model after {seconds:.0f} s: {waits}")
+            if time.monotonic() > say:
+                print(f"no reward model yet: {waits}", file=sys.stderr, flush=True)
+                say = time.monotonic() + _SAY_SECONDS
             asked = counts.asked >= self._config.labels.upfront_questions
             if asked:
                 time.sleep(_IDLE_SECONDS)
             if not asked or not counts.open + counts.leased:  # where too few answers teach anything, more are asked
+                if self._over.any() and self._worlds.autoreset is AutoresetMode.DISABLED:
+                    self.reset(options={"reset_mask": self._over.copy()})
                 self.step(self.action_space.sample())
         return facts.reward_version
 
@@ -187,6 +190,7 @@ class LearnedReward(VectorWrapper):
         length, count = config.labels.clip_steps, self._count()
         clips = candidates(rollout, track, worlds.spaces, worlds.scene, length=length, count=count, random=self._random)
         gateway.offer(clips)
+        self._seen.take(rollout, len(clips))
         gateway.report_progress(self._progress.env_steps, config.steps)
         self._progress.episodes, self._progress.reward_version = rollout.episodes, version
         facts = self._services.facts

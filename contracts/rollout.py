@@ -51,6 +51,7 @@ class Rollout:
     reward_version: int
     actor: int = 0
     episodes: list[Episode] = field(default_factory=list)
+    failed_steps: int = 0  # of the rows that are not valid, those in which a world broke
 
     def on_host(self) -> Rollout:
         """The same slab with numpy's arrays; itself where it has these already."""

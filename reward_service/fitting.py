@@ -40,6 +40,7 @@ class FitReport:
     held_out_loss: float | None = None
     train_accuracy: float | None = None  # share of strict answers that the mean of the members agrees with
     held_out_accuracy: float | None = None
+    held_out_answers: int = 0  # strict ones, which that accuracy is taken over; older fits didn't note it
     rater_errors: dict[str, RaterError] = field(default_factory=dict)  # by name, as they were taken to be in this fit
     seconds: float = 0.0
 
@@ -48,6 +49,7 @@ class FitReport:
 class Quality:
     loss: float | None
     accuracy: float | None
+    answers: int = 0  # that the accuracy is taken over
 
 
 def fit(
@@ -136,6 +138,7 @@ def fit(
         held_out_loss=held_out.loss,
         train_accuracy=train.accuracy,
         held_out_accuracy=held_out.accuracy,
+        held_out_answers=held_out.answers,
         rater_errors=rater_errors,
         seconds=time.perf_counter() - started,
     )
@@ -202,7 +205,7 @@ def _quality(outputs: Tensor, answers: Answers, output_scale: Tensor, noise: Ten
     if not strict.any():
         return Quality(loss, None)
     agrees = ((margin * output_scale).mean(1) > 0) == (targets > 0.5)
-    return Quality(loss, float(agrees[strict].float().mean()))
+    return Quality(loss, float(agrees[strict].float().mean()), int(strict.sum()))
 
 
 def _noise(errors: dict[str, RaterError], names: list[str], config: RewardConfig) -> Tensor:

@@ -11,7 +11,7 @@ from envpool.registration import registry
 
 from actors.simulators.atari_games import blank, game, goals
 from actors.simulators.envpool_engine import scattered
-from actors.simulators.protocol import Transition, UnknownTask
+from actors.simulators.protocol import FaultWatch, Transition, UnknownTask
 from contracts.clip import Scene
 from contracts.spaces import ActionSpace, ObservationSpace, Spaces
 
@@ -70,6 +70,7 @@ class AtariSimulator:
         self.episode_steps = _EPISODE_STEPS
         self.odometer_name = self._game.level_name
         self.scene = Scene(task=task, track="frames", timestep=_TIMESTEP, question=self._game.question)
+        self.faults = FaultWatch(task, worlds)  # sees none: bytes and points are finite
         self._over = np.zeros(worlds, bool)  # whose next step EnvPool spends on a reset
         self._level = np.zeros(worlds, np.float32)
 

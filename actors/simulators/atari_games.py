@@ -1,7 +1,8 @@
-"""What EnvPool doesn't say about its Atari games: where the score is shown, what people are asked, who scores."""
+"""What EnvPool and ALE don't say about Atari games: where the score is shown, what people are asked, who scores."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -91,8 +92,23 @@ def knows_score(task: str) -> bool:
     return bool(game(task).blanked)
 
 
+def ale_scores(task: str) -> tuple[Box, ...]:
+    """Where a game of gymnasium's, such as ``ale_py:ALE/Pong-v5``, shows its score; empty where that is not known."""
+    name = task.rpartition(":")[2]
+    return game(name.removeprefix("ALE/")).blanked if name.startswith("ALE/") else ()
+
+
+def scaled(box: Box, height: float, width: float) -> Box:
+    """A box of an 84 x 84 screen on one that is so many pixels high and wide; what it covers in part, it covers."""
+    rows, columns = (
+        slice(math.floor(side.start * size / 84), math.ceil(side.stop * size / 84)) if side.stop else side
+        for side, size in zip(box, (height, width), strict=True)
+    )
+    return rows, columns
+
+
 def blank(screen: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
-    """Blanks them where they are: uint8 [..., 84, 84], which is handed back."""
+    """Blanks them where they are: uint8 [..., H, W], which is handed back."""
     for rows, columns in boxes:
         screen[..., rows, columns] = 0
     return screen

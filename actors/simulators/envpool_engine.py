@@ -81,7 +81,7 @@ class EnvPoolSimulator:
         self.parts = self._observe.parts
         self.spaces = Spaces(self._observe.space, self._controls.action)
         self._about = about(task)
-        self._faults = FaultWatch(task, worlds)
+        self.faults = FaultWatch(task, worlds)
         self.worlds = worlds
         self._draws, filmed = bool(drawing), bool(drawing) or self.spaces.observation.is_frames
         self.control_timestep = self._about.timestep
@@ -116,8 +116,8 @@ class EnvPoolSimulator:
         unpaid = ~np.isfinite(reward) & ~unseen
         broken = unseen | unpaid
         if broken.any():
-            self._faults.report(np.flatnonzero(unseen), "its observation is not finite")
-            self._faults.report(np.flatnonzero(unpaid), "its reward is not finite")
+            self.faults.report(np.flatnonzero(unseen), "its observation is not finite")
+            self.faults.report(np.flatnonzero(unpaid), "its reward is not finite")
             self._restart(broken, observation)
             valid, terminated, truncated = valid & ~broken, terminated & ~broken, truncated | broken
         score = self._about.score(observation, np.nan_to_num(reward))

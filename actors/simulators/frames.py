@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
+from actors.simulators.atari_games import blank, scaled
+from actors.simulators.atari_scores import Box
 from actors.simulators.spaces import Flattening, Part, UnsupportedSpace, brief, is_picture
 from contracts.spaces import ObservationSpace
 
 _LARGEST_SIDE = 100  # pixels; what is larger is shrunk
+_ATARI_SCREENS = ((210, 160), (250, 160), (84, 84))  # height and width of whole ones, by ALE or its usual wrapper
 _SMALLEST_SIDE = 43  # pixels; the reward model's convolutions need them, and the policy's fewer
 
 
@@ -24,22 +28,28 @@ class Frames:
 
     Args:
         stack: how many pictures one observation is, where its channels are those of all of them.
+        score: where an Atari game shows it, to be blanked where a whole screen is observed.
 
     Raises:
         UnsupportedSpace: the space is no picture.
     """
 
-    def __init__(self, space: spaces.Space[Any], stack: int = 1) -> None:
+    def __init__(self, space: spaces.Space[Any], stack: int = 1, score: Sequence[Box] = ()) -> None:
         if not isinstance(space, spaces.Box) or not is_picture(space):
             raise UnsupportedSpace(f"observes {brief(space)}, which is no picture")
         self._shape = space.shape
         channels, *sides = self._channels_first(np.zeros((1, *space.shape), np.uint8)).shape[1:]
         self._times = max(1, min(-(-max(sides) // _LARGEST_SIDE), min(sides) // _SMALLEST_SIDE))
         height, width = (max(side // self._times, _SMALLEST_SIDE) for side in sides)
+        # Not declared as a stack: that only saves bytes, half of a grey clip's and two thirds of a coloured one's, and
+        # clips are refused where a wrapper above the stack left frames that don't follow one another.
         self.space = ObservationSpace((channels, height, width))
         in_colour = channels / max(stack, math.prod(space.shape[:-3])) % 3 == 0
         self.channels = 3 if in_colour else 1  # of the newest picture, as people are shown it
-        self.parts = [Part("frame", self.space.size, f"{channels} channels of {height}×{width} pixels")]
+        whole = tuple(sides) in _ATARI_SCREENS
+        self._blanked = [scaled(box, *(side / self._times for side in sides)) for box in score] if whole else []
+        meaning = f"{channels} channels of {height}×{width} pixels" + (", the score blanked" if self._blanked else "")
+        self.parts = [Part("frame", self.space.size, meaning)]
 
     def __call__(self, observation: Any, lead: tuple[int, ...] = ()) -> np.ndarray:
         """As the environment gives them, batched by leading axes ``lead``: uint8 [*lead, C, H, W], ours to keep.
@@ -53,6 +63,7 @@ class Frames:
         seen = shrunk(self._channels_first(value.reshape(-1, *self._shape)), self._times)
         frames = np.zeros((len(seen), *self.space.shape), np.uint8)  # an environment may use its own array again
         frames[..., : seen.shape[-2], : seen.shape[-1]] = seen
+        blank(frames, self._blanked)
         return frames.reshape(*lead, *self.space.shape)
 
     def _channels_first(self, frames: np.ndarray) -> np.ndarray:
@@ -64,12 +75,12 @@ class Frames:
         return np.ascontiguousarray(frames.reshape(len(frames), -1, *frames.shape[-2:]))
 
 
-def observing(space: spaces.Space[Any], stack: int = 1) -> Flattening | Frames:
-    """What turns observations of a space into what policy and reward model see; ``stack`` as `Frames` takes it.
+def observing(space: spaces.Space[Any], stack: int = 1, score: Sequence[Box] = ()) -> Flattening | Frames:
+    """What turns observations of a space into what policy and reward model see; the rest as `Frames` takes it.
 
     Raises UnsupportedSpace.
     """
-    return Frames(space, stack) if isinstance(space, spaces.Box) and is_picture(space) else Flattening(space)
+    return Frames(space, stack, score) if isinstance(space, spaces.Box) and is_picture(space) else Flattening(space)
 
 
 def shrunk(frames: np.ndarray, times: int) -> np.ndarray:

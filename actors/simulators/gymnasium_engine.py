@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from actors.simulators.atari_games import ale_scores
 from actors.simulators.envpool_tasks import About, about
 from actors.simulators.frames import Frames, as_pictures, observing
 from actors.simulators.gymnasium_physics import edited_by, physics_of, require_physics, scene_of
@@ -42,7 +43,7 @@ class GymnasiumSimulator:
         maker = find(task)
         first, self.episode_steps = make(task, maker)
         try:
-            observe = observing(first.observation_space, stacked(first))
+            observe = observing(first.observation_space, stacked(first), ale_scores(task))
             self._controls = Controls(first.action_space)
         except UnsupportedSpace as error:
             first.close()
@@ -67,7 +68,7 @@ class GymnasiumSimulator:
         self._vector = SyncVectorEnv(
             [lambda world=world: world for world in fenced], autoreset_mode=AutoresetMode.SAME_STEP
         )
-        self._faults = FaultWatch(task, worlds)
+        self.faults = FaultWatch(task, worlds)
         self._about = _about(task, first)
         self.odometer_name = self._about.odometer_name
         look = World(first, f"{task}: world 0", observe, self.episode_steps)
@@ -91,7 +92,7 @@ class GymnasiumSimulator:
                 final_observation[world] = infos["final_obs"][world]
         valid = np.array([not world.fault for world in self._worlds])
         for number in np.flatnonzero(~valid):
-            self._faults.report(np.array([number]), self._worlds[number].fault)
+            self.faults.report(np.array([number]), self._worlds[number].fault)
         self._observation = observation
         self._length += valid
         odometer = self._length if self.odometer_name else np.zeros(self.worlds)

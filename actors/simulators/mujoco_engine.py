@@ -46,7 +46,7 @@ class MujocoSimulator:
         self._stagger = stagger
         self._elapsed = np.zeros(worlds, np.int64)
         self._odometer_start = np.zeros(worlds)
-        self._faults = FaultWatch(task.name, worlds)
+        self.faults = FaultWatch(task.name, worlds)
         observation = task.observe(np, self.read())
         self.spaces = Spaces(ObservationSpace(observation.shape[-1:]), ActionSpace("continuous", model.nu))
 
@@ -110,7 +110,7 @@ class MujocoSimulator:
         for values in (self._qpos, self._qvel):
             # One comparison catches NaN, infinity and divergence alike.
             broken |= ~(np.abs(values) < LARGEST).all(-1)
-        self._faults.report(np.flatnonzero(broken), "its state is not finite")
+        self.faults.report(np.flatnonzero(broken), "its state is not finite")
         return broken
 
     def _restart(self, ids: np.ndarray) -> None:

@@ -45,6 +45,7 @@ class Simulator(Protocol):
     control_timestep: float  # simulated seconds a step
     episode_steps: int  # the longest episode
     odometer_name: str  # what `Transition.odometer` counts, "" if nothing
+    faults: FaultWatch
 
     def reset(self) -> np.ndarray:
         """Start every world anew: the first observations, [N, ...]. No two worlds alike."""
@@ -99,12 +100,14 @@ class FaultWatch:
 
     name: str
     worlds: int  # that are watched
+    total: int = 0  # steps that failed so far
     _recent: list[float] = field(default_factory=list)
 
     def report(self, worlds: np.ndarray, what: str) -> None:
         """Raises SimulationFault past a fault a world, but a hundred in all, within the last minute."""
         if not len(worlds):
             return
+        self.total += len(worlds)
         now = time.monotonic()
         self._recent = [then for then in self._recent if now - then < 60.0] + [now] * len(worlds)
         shown = ", ".join(str(world) for world in worlds[:8])

@@ -63,7 +63,7 @@ class WarpSimulator:
         self._host_model = model
         self._stagger = stagger
         self._random = np.random.default_rng(seed)
-        self._faults = FaultWatch(task.name, worlds)
+        self.faults = FaultWatch(task.name, worlds)
         with warp.ScopedDevice(warp.device_from_torch(self.device)):
             self._model = mujoco_warp.put_model(model)
             self._data = mujoco_warp.make_data(model, nworld=worlds)
@@ -113,7 +113,7 @@ class WarpSimulator:
 
     def report_faults(self, worlds: np.ndarray) -> None:
         """For whoever steps on the device: which worlds had an invalid step. Raises SimulationFault."""
-        self._faults.report(worlds, "its state is not finite")
+        self.faults.report(worlds, "its state is not finite")
 
     def reset(self) -> np.ndarray:
         return self.reset_on_device().cpu().numpy().copy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from contracts.clip import Scene
@@ -18,6 +20,7 @@ def draw(
     *,
     every: int = 1,
     samples: int = 2,
+    drawn: Callable[[int, int], None] = lambda count, total: None,
 ) -> np.ndarray:
     """A picture for every row of a state track.
 
@@ -25,6 +28,7 @@ def draw(
         state: float [L, S], consecutive rows of one episode; see `contracts.clip.Track`.
         every: draw only each ``every``-th row; a camera that follows is still steadied over all of them.
         samples: sub-pixel samples an axis: 2 is smooth, 1 is four times as fast.
+        drawn: told now and then how many pictures of how many are there.
 
     Returns:
         uint8 [ceil(L / every), height, width, 3].
@@ -41,8 +45,8 @@ def draw(
     if scene.track == "mujoco":
         from labeling_gateway.rendering.raytracer import trace  # heavy: brings Warp with it
 
-        return trace(scene, state, width, height, every=every, samples=samples)
-    return sketch(scene, state[::every], width, height, samples=samples)
+        return trace(scene, state, width, height, every=every, samples=samples, drawn=drawn)
+    return sketch(scene, state[::every], width, height, samples=samples, drawn=drawn)
 
 
 def enlarge(pictures: np.ndarray, height: int = 360) -> np.ndarray:

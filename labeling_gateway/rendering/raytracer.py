@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
+from collections.abc import Callable
 from functools import lru_cache
 
 import mujoco
@@ -18,12 +18,20 @@ log = logging.getLogger("backflip.drawing")
 
 _BATCH = 20  # frames traced in one call
 _SMOOTHING = 0.25  # seconds; the camera follows calmly, however the body under it shakes
-_PROGRESS_EVERY = 5.0  # seconds
 
 warp.config.log_level = warp.LOG_WARNING
 
 
-def trace(scene: Scene, state: np.ndarray, width: int, height: int, *, every: int, samples: int) -> np.ndarray:
+def trace(
+    scene: Scene,
+    state: np.ndarray,
+    width: int,
+    height: int,
+    *,
+    every: int,
+    samples: int,
+    drawn: Callable[[int, int], None],
+) -> np.ndarray:
     """Draw states of a MuJoCo scene.
 
     The ray tracer's kernels compile on first use (some ten seconds) and are cached in ``~/.cache/warp``.
@@ -32,11 +40,12 @@ def trace(scene: Scene, state: np.ndarray, width: int, height: int, *, every: in
         state: float [L, nq + nv], consecutive rows of one episode.
         every: draw only each ``every``-th row.
         samples: sub-pixel samples an axis; the cost grows with its square.
+        drawn: told now and then how many pictures of how many are there.
 
     Returns:
         uint8 [ceil(L / every), height, width, 3].
     """
-    return _tracer(scene, width, height, samples).trace(np.asarray(state, np.float64), every)
+    return _tracer(scene, width, height, samples).trace(np.asarray(state, np.float64), every, drawn)
 
 
 @lru_cache(maxsize=4)
@@ -72,18 +81,15 @@ class _Tracer:
             render_skybox=True,
         )
 
-    def trace(self, state: np.ndarray, every: int) -> np.ndarray:
+    def trace(self, state: np.ndarray, every: int, drawn: Callable[[int, int], None]) -> np.ndarray:
         poses = [pose[::every] for pose in self._poses(state[:, : self._model.nq])]
         length = len(poses[0])
         frames = np.empty((length, *self._size, 3), np.uint8)
-        said = time.monotonic()
         for start in range(0, length, _BATCH):
             rows = np.arange(start, start + _BATCH).clip(max=length - 1)  # a short last batch repeats its last row
             count = min(_BATCH, length - start)
             frames[start : start + count] = self._trace_batch([pose[rows] for pose in poses])[:count]
-            if start + count < length and time.monotonic() - said > _PROGRESS_EVERY:
-                said = time.monotonic()
-                log.info("%s: drew %d of %d frames", self._scene.task, start + count, length)
+            drawn(start + count, length)
         return frames
 
     def _trace_batch(self, poses: list[np.ndarray]) -> np.ndarray:

@@ -11,9 +11,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 _PANEL_SHARE = 0.26  # of the frame's width
 _PANEL_SHARE_OF_HEIGHT = 0.34
+_STRIP_SHARE = 0.16  # of the frame's height: room for two lines
+_LETTERS = 0.046  # of the frame's height
 _PANEL, _TRACK, _AXIS = (24, 29, 36), (40, 47, 57), (110, 122, 136)
 _TEXT, _QUIET = (236, 240, 244), (150, 161, 173)
+_INK, _HALO = (32, 40, 50), (244, 247, 249)
 _GOOD, _BAD = np.array((61, 199, 133)), np.array((236, 96, 88))
+
+
+Colour = tuple[int, int, int]
 
 
 def scale_of(bars: list[float]) -> float:
@@ -22,22 +28,35 @@ def scale_of(bars: list[float]) -> float:
 
 
 def compose(
-    frame: np.ndarray, bars: list[float] | None, scale: float, caption: str, title: str, *, panel: bool = True
+    frame: np.ndarray,
+    bars: list[float] | None,
+    scale: float,
+    caption: str,
+    title: str,
+    *,
+    panel: bool = True,
+    below: bool = False,
 ) -> np.ndarray:
-    """The frame with its panel, of even width and height as the codec wants it: uint8 [H, W', 3].
+    """The frame with its panel and what is written, of even width and height as the codec wants it: uint8 [H, W', 3].
 
     Args:
         bars: the predicted rewards so far, the newest last; None where there is no reward model.
         panel: whether there is a panel at all; without bars it is empty.
+        below: whether title and caption stand in a strip below the frame, not over it.
     """
     height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
     # Its text is as large as the picture is high: beside a narrow one it needs more room.
     panel_width = round(max(width * _PANEL_SHARE, height * _PANEL_SHARE_OF_HEIGHT)) // 2 * 2 if panel else 0
-    picture = Image.new("RGB", (width + panel_width, height))
+    strip = round(height * _STRIP_SHARE) // 2 * 2 if below else 0
+    picture = Image.new("RGB", (width + panel_width, height + strip), _PANEL)
     picture.paste(Image.fromarray(frame[:height, :width]), (0, 0))
     if panel:
         picture.paste(_panel(panel_width, height, bars or [], scale), (width, 0))
-    _write(picture, caption, title, width)
+    letters = height * _LETTERS
+    if below:
+        _write(picture, caption, title, width * 0.03, height + strip - letters, letters, _TEXT, None)
+    else:  # legible on any ground
+        _write(picture, caption, title, width * 0.03, height * 0.965, letters, _INK, _HALO)
     return np.asarray(picture)
 
 
@@ -72,17 +91,21 @@ def _panel(width: int, height: int, bars: list[float], scale: float) -> Image.Im
     return panel
 
 
-def _write(picture: Image.Image, caption: str, title: str, width: int) -> None:
-    """Title and caption over the bottom left of the scene, legible on any ground."""
-    pen = ImageDraw.Draw(picture)
-    size = picture.height * 0.046
-    left, bottom = width * 0.03, picture.height * 0.965
-    ink, halo = (32, 40, 50), (244, 247, 249)
-    if caption:
-        pen.text((left, bottom), caption, ink, _font(size), "ls", stroke_width=2, stroke_fill=halo)
-    if title:
-        at = (left, bottom - (1.3 * size if caption else 0))
-        pen.text(at, title, ink, _font(size), "ls", stroke_width=2, stroke_fill=halo)
+def _write(
+    picture: Image.Image,
+    caption: str,
+    title: str,
+    left: float,
+    bottom: float,
+    size: float,
+    ink: Colour,
+    halo: Colour | None,
+) -> None:
+    """The caption on a line that begins at the bottom left, and the title on the one above."""
+    pen, font = ImageDraw.Draw(picture), _font(size)
+    for line, text in enumerate(filter(None, (caption, title))):
+        at = (left, bottom - line * 1.3 * size)
+        pen.text(at, text, ink, font, "ls", stroke_width=2 if halo else 0, stroke_fill=halo)
 
 
 def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -56,8 +56,10 @@ class _Sheet:
         return length * self.image.size[0] / self.width
 
 
-def sketch(scene: Scene, state: np.ndarray, width: int, height: int, *, samples: int) -> np.ndarray:
-    """Draw observations of a classic-control task.
+def sketch(
+    scene: Scene, state: np.ndarray, width: int, height: int, *, samples: int, drawn: Callable[[int, int], None]
+) -> np.ndarray:
+    """Draw observations of a classic-control task; ``drawn`` as `labeling_gateway.rendering.drawing.draw` takes it.
 
     Returns:
         uint8 [L, height, width, 3].
@@ -74,6 +76,7 @@ def sketch(scene: Scene, state: np.ndarray, width: int, height: int, *, samples:
         image = Image.new("RGB", (width * samples, height * samples), _PAPER)
         kind.draw(_Sheet(image, kind.width, kind.origin), observation)
         frames[row] = np.asarray(image.resize((width, height), Image.Resampling.BOX))
+        drawn(row + 1, len(state))
     return frames
 
 

@@ -37,7 +37,7 @@ class Film:
     odometer_name: str = ""
     title: str = ""
     model: str = ""  # who predicted: bars of one model have one scale
-    height: int | None = None  # about how high small pictures are shown, see `enlarge`; as they are if left out
+    height: int | None = None  # of pictures that a task made itself, about how high they are shown, see `enlarge`
 
 
 def write_video(
@@ -46,7 +46,7 @@ def write_video(
     """Write an H.264 mp4 (yuv420p, which every browser plays); the file appears whole or not at all.
 
     The scale of the bars is one for the whole video. Each frame's bar is the mean of its steps. A film that is
-    over shows its last frame until the others are.
+    over shows its last frame until the others are. Nothing is written over pictures that a task made itself.
 
     Args:
         films: rows of films, from left to right and from top to bottom. Smaller ones lie in the middle of a cell
@@ -65,6 +65,7 @@ def write_video(
     everything = [reel for row in reels for reel in row]
     height, width = (max(sides) for sides in zip(*(reel.frame(0).shape[:2] for reel in everything), strict=True))
     panel = any(reel.bars for reel in everything)
+    below = any(reel.film.height is not None for reel in everything)
     scales = {
         name: scale_of([bar for reel in everything if reel.film.model == name for bar in reel.bars or []])
         for name in {reel.film.model for reel in everything}
@@ -73,7 +74,8 @@ def write_video(
         np.concatenate(
             [
                 np.concatenate(
-                    [reel.picture(shown, (height, width), scales[reel.film.model], panel) for reel in row], axis=1
+                    [reel.picture(shown, (height, width), scales[reel.film.model], panel, below) for reel in row],
+                    axis=1,
                 )
                 for row in reels
             ]
@@ -107,7 +109,7 @@ class _Reel:
         frame = np.asarray(self.film.frames[row // self._every])
         return frame if self.film.height is None else enlarge(frame[None], self.film.height)[0]
 
-    def picture(self, shown: int, cell: tuple[int, int], scale: float, panel: bool) -> np.ndarray:
+    def picture(self, shown: int, cell: tuple[int, int], scale: float, panel: bool, below: bool) -> np.ndarray:
         """The ``shown``-th of the video, the last one where that is past the end; in a cell so high and so wide."""
         shown = min(shown, len(self) - 1)
         row = self._rows[shown]
@@ -115,7 +117,8 @@ class _Reel:
         caption = f"{row * self._timestep:.1f} s"
         if self.film.odometer_name:
             caption = f"{self.film.odometer[row]:.1f} {self.film.odometer_name}  ·  {caption}"
-        return compose(_centred(self.frame(row), cell), bars, scale, caption, self.film.title, panel=panel)
+        frame = _centred(self.frame(row), cell)
+        return compose(frame, bars, scale, caption, self.film.title, panel=panel, below=below)
 
 
 def _centred(frame: np.ndarray, cell: tuple[int, int]) -> np.ndarray:

@@ -126,6 +126,7 @@ class Overview:
             agreement_of=agreement_of,
             alpha=await self._alpha_now(),
             held_out_accuracy=report.get("reward_model_accuracy"),
+            held_out_accuracy_of=report.get("reward_model_accuracy_of", 0),
             alarms=[_alarm_view(alarm) for alarm in reversed(alarms)],
             newest=desk.tally.newest,
         )

@@ -163,5 +163,6 @@ class RunView(BaseModel):
     agreement_of: int = Field(description="How many answers that is measured on.")
     alpha: float | None = Field(description="Krippendorff's alpha of raters who answered the same questions.")
     held_out_accuracy: float | None
+    held_out_accuracy_of: int = Field(description="How many answers that is measured on.")
     alarms: list[AlarmView] = Field(description="Every alarm of the run, newest first.")
     newest: str = Field(description="Offset of the newest label: where it changes, there are new labels to fetch.")

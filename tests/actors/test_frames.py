@@ -7,6 +7,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
 
+from actors.simulators.atari_games import ale_scores
 from actors.simulators.frames import Frames, as_pictures, observing, shrunk
 from actors.simulators.gymnasium_engine import GymnasiumSimulator
 from actors.simulators.spaces import Flattening, UnsupportedSpace
@@ -95,6 +96,25 @@ def test_people_are_shown_the_newest_in_colour_if_it_has_any(shape: tuple[int, .
 def test_a_shrunk_pixel_is_the_mean_of_those_it_stands_for() -> None:
     frame = np.array([[0, 2, 100], [4, 6, 100], [9, 9, 9]], np.uint8)
     np.testing.assert_array_equal(shrunk(frame, 2), [[3]])
+
+
+@pytest.mark.parametrize(
+    ("shape", "top"),  # rows of what is seen that show no score any more
+    [((84, 84), 9), ((4, 84, 84), 9), ((210, 160), 8), ((210, 160, 3), 8), ((250, 160, 3), 9), ((90, 90), 0)],
+)
+def test_the_score_of_a_game_by_gymnasium_is_blanked(shape: tuple[int, ...], top: int) -> None:
+    frames = Frames(picture(*shape), score=ale_scores("ale_py:ALE/Pong-v5"))
+    seen = frames(np.full((2, *shape), 200, np.uint8), (2,))
+    assert not seen[..., :top, :].any() and (seen[..., top:, :] == 200).all()
+    assert ("the score blanked" in frames.parts[0].meaning) == bool(top)
+
+
+def test_it_is_blanked_where_it_is() -> None:
+    frames = Frames(picture(210, 160), score=ale_scores("ALE/Seaquest-v5"))
+    [seen] = frames(np.full((210, 160), 200, np.uint8))
+    hidden = np.argwhere(seen == 0)
+    assert (hidden.min(0).tolist(), hidden.max(0).tolist()) == ([1, 15], [6, 38])
+    assert ale_scores("Pong-v5") == ale_scores("ALE/Pong-ram") == (), "what is not ALE's, or not known, stays whole"
 
 
 def test_small_arrays_of_bytes_are_numbers() -> None:

@@ -114,6 +114,7 @@ def test_slabs_versions_room_and_a_killed_actor(opened: Opened) -> None:
     assert {slab.policy_version for slab in slabs} <= {5, 6}
     again, still = pool.process_ids()
     assert again != first and still == second
+    assert [trouble.words for trouble in pool.troubles] == ["was restarted once", ""]
     assert not alive(first)
 
 
@@ -164,6 +165,7 @@ def test_the_others_go_on_without_an_actor_whose_worlds_fail_for_good(opened: Op
     pool.publish(snapshot_of(PolicySpec(spaces, hidden=(8,))))
     slabs = take(pool, lambda slabs: len(slabs) >= 40)
     assert {slab.actor for slab in slabs if slab.steps} == {1, 2} and pool.deaths == 0
+    assert [bool(trouble.stopped) for trouble in pool.troubles] == [True, False, False]
     stopped, *others = pool.statuses(timeout=5.0)
     assert stopped.held_up and not any(other.held_up for other in others)
     assert (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from backflip.display import Display
+from backflip.display import Display, telling
 from backflip.presets import PRESETS
 from backflip.recorder import Recorder, Snapshot
 from backflip.run_folder import create_run_folder
@@ -23,10 +24,12 @@ FACTS = Facts(
     labels_budget=900,
     reward_version=3,
     held_out_accuracy=0.8,
+    held_out_answers=90,
     parts={
         "actor 0": Status("simulating"),
         "reward service": Status("down, restarting", held_up=True),
     },
+    troubles=["actor 1 was restarted 3 times, see logs/actor-1.log"],
 )
 
 
@@ -42,10 +45,33 @@ def test_without_a_terminal_a_line_tells_what_is_held_up(now: Snapshot, capfd: p
         display.show(now, FACTS)
     line = capfd.readouterr().err
     assert line.count("\n") == 1
-    for part in ("0.50M steps", "answers 250/900", "accuracy 80%", "flips", "policy v60, reward v3"):
+    for part in ("500k steps", "answers 250/900", "accuracy 80% of 90 ", "flips", "policy v60, reward v3"):
         assert part in line
-    assert line.rstrip().endswith("reward service: down, restarting")
+    assert line.rstrip().endswith(f"reward service: down, restarting | {FACTS.troubles[0]}")
     assert "simulating" not in line
+
+
+@pytest.mark.parametrize(("steps", "said"), [(800, "800 steps"), (12_345, "12.3k steps"), (1_250_000, "1.25M steps")])
+def test_few_steps_are_not_none(now: Snapshot, steps: int, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Display(CONFIG, "runs/some", "flips").show(replace(now, env_steps=steps), FACTS)
+    assert capfd.readouterr().err.startswith(f"{said} | ")
+
+
+def test_what_takes_long_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    patient = telling(said.append, "drew frames:")
+    patient(1, 4)
+    assert said == [], "nothing within two seconds"
+    monkeypatch.setattr("backflip.display._SILENT_SECONDS", 0.0)
+    monkeypatch.setattr("backflip.display._LINE_SECONDS", 0.2)
+    tell = telling(said.append, "drew frames:")
+    tell(1, 4)
+    tell(2, 4)
+    time.sleep(0.25)
+    tell(3, 4)
+    time.sleep(0.25)
+    tell(4, 4)
+    assert said == ["drew frames: 1 of 4", "drew frames: 3 of 4"]
 
 
 def test_what_a_users_environment_says_is_shown_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
@@ -64,5 +90,13 @@ def test_on_a_terminal_a_panel_tells_what_every_part_does(now: Snapshot, monkeyp
         terminal.flush()
         seen = os.read(leader, 65536).decode(errors="ignore")  # it may end within a letter
     os.close(leader)
-    for part in ("250 of 900", "80%", "simulating", "down, restarting", "waits for slabs", "runs/[some]"):
+    for part in (
+        "250 of 900",
+        "80% of 90 ",
+        "simulating",
+        "down, restarting",
+        "waits for slabs",
+        "runs/[some]",
+        "restarted 3 times",
+    ):
         assert part in seen

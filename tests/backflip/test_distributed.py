@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -150,6 +151,8 @@ def test_whatever_is_killed_the_run_goes_on_and_every_label_is_there_once(launch
     assert (status, output) == (130, ""), error
     assert error.splitlines()[-1].endswith(f"go on with `backflip resume {folder.path}`")
     assert "Traceback" not in error
+    assert re.search(r"\| actor \d was restarted once, see logs/actor-\d\.log", error)
+    assert "| the reward service was restarted once, see logs/reward_service.log" in error
     assert run.left() == []
     saved = progress(folder)
 

@@ -7,10 +7,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from backflip.services import Services
 from backflip.system import probe_task
+from reward_service.ensemble import Ensemble, initial_layers
+from reward_service.fitting import FitReport
+from reward_service.versions import RewardModel
 from tests.processes import descendants, sockets
 
 
@@ -18,12 +23,18 @@ def test_neither_a_process_nor_a_connection_is_left(tmp_path: Path) -> None:
     config = replace(PRESETS["cartpole"].config, out=tmp_path, name="run")
     task = probe_task(config)
     processes, connections = descendants(os.getpid()), sockets(os.getpid())
-    services = Services(config, create_run_folder(config), task.spaces, task.scene)
+    folder = create_run_folder(config)
+    services = Services(config, folder, task.spaces, task.scene)
     services.wait_up()
     assert services.gateway is not None
     services.gateway.report_progress(1, 10)
     assert len(sockets(os.getpid()) - connections) >= 3, "to the store, twice, and to the reward service"
+    model = RewardModel(3, task.spaces.observation, task.spaces.action.size, folder.reward_model)
+    layers, unscaled = initial_layers(3, (6, 4, 1), 0), (torch.zeros(3), torch.ones(3))
+    ensemble = Ensemble(layers, torch.zeros(6), torch.ones(6), *unscaled)
+    model.publish(ensemble, FitReport(version=1, held_out_accuracy=0.7))  # as a fit that ends with the run does
     services.stop()
+    assert (services.facts.reward_version, services.facts.held_out_accuracy) == (1, 0.7)
     assert not descendants(os.getpid()).keys() - processes.keys()
     give_up = time.monotonic() + 10
     while left := sockets(os.getpid()) - connections:  # gRPC closes its own in a thread

@@ -28,6 +28,7 @@ from reward_service.versions import RewardModel
 from tests.actors.own_environments import Drawn
 
 LENGTH = 7  # of each of these environments' episodes
+STRIP = 0.16  # of a picture's height, below it, for what is written
 DRAWN, TALL = (200, 300), (250, 200)  # their pictures where there are more than two in a row
 
 
@@ -78,16 +79,18 @@ def test_films_lie_in_a_grid_and_beside_those_of_another_size(tmp_path: Path) ->
     drawn = untrained(tmp_path, "tests.actors.own_environments:Drawn")
     tall = untrained(tmp_path, f"{__name__}:Tall")
     (high, wide), (row, narrow) = DRAWN, TALL
+    cell = high + round(STRIP * high)
     shown = pictures(video_of_run(drawn.path, None, seed=0, grid=(2, 3)))
     assert len(shown) == LENGTH
     for step, picture in enumerate(shown):
-        assert picture.shape == (2 * high, 3 * wide, 3)
-        middles = picture[high // 2 :: high, wide // 2 :: wide].mean(-1)
+        assert picture.shape == (2 * cell, 3 * wide, 3)
+        middles = picture[high // 2 :: cell, wide // 2 :: wide].mean(-1)
         np.testing.assert_allclose(middles, np.full((2, 3), 10 * step), atol=6)
 
     file = video_of_run(drawn.path, tmp_path / "beside.mp4", seed=0, grid=(1, 2), beside=tall.path)
     last = pictures(file)[-1].mean(-1)
-    assert last.shape == (row, 4 * wide)
+    assert last.shape == (row + round(STRIP * row), 4 * wide)
+    last = last[:row]
     across = (last[row // 2] > 30).reshape(4, wide).sum(1)
     down = (last[:, wide // 2 :: wide] > 30).sum(0)
     np.testing.assert_allclose(across, [wide, wide, narrow, narrow], atol=4)

@@ -60,12 +60,12 @@ def counts(**known: int | str) -> Counts:
 
 def test_every_part_that_turns_questions_into_a_reward_says_what_it_does() -> None:
     config = PRESETS["hopper-backflip"].config
-    before = label_parts(config, counts(waiting="candidate clips"), fitted=0, version=0, paused={})
+    before = label_parts(config, counts(waiting="candidate clips", used=3), fitted=0, version=0, paused={})
     assert {part: status.doing for part, status in before.items()} == {
         "labeling gateway": "waiting for candidate clips",
-        "label store": "holds 0 answers",
+        "label store": "holds 3 answers",
         "teacher": "waiting for questions",
-        "reward service": "waiting for 20 answers to fit version 1",
+        "reward service": "waiting for 20 answers to fit version 1, 3 so far",
     }
     paused = {"bob": "about 48% of 60 answers seem to name the wrong clip"}
     half = counts(asked=60, open=8, leased=2, used=50, labels=50)

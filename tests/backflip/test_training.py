@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -22,6 +23,7 @@ from backflip.run_folder import RunFolder, open_run_folder
 from backflip.training import Interrupted, train
 from labeling_gateway.config import LabelsConfig
 from learner.ppo import PPOConfig
+from reward_service.versions import newest_version
 from tests.actors.own_environments import Crowded
 from tests.backflip.commands import labels_of
 
@@ -52,7 +54,9 @@ def test_a_finished_run_has_everything(finished: Path) -> None:
     assert (summary["preset"], summary["seed"], summary["reward_source"]) == ("cartpole", 0, "learned")
     assert 6000 <= summary["env_steps"] < 6000 + 16 * 32
     assert summary["labels_used"] == len(labels_of(folder)) == 25
-    assert summary["reward_model_version"] >= 1
+    fitted = newest_version(folder.reward_model).report
+    assert summary["reward_model_version"] == fitted.version >= 1
+    assert summary["labels_not_fitted"] == 25 - fitted.answers > 0
     assert summary["steps_per_second"] == pytest.approx(summary["env_steps"] / summary["wall_seconds"], rel=0.01)
     assert summary["simulated_seconds"] == pytest.approx(summary["env_steps"] * 0.02)
     assert summary["times_real_time"] == pytest.approx(summary["simulated_seconds"] / summary["wall_seconds"], rel=0.02)
@@ -126,6 +130,14 @@ def test_worlds_that_fail_as_the_policy_is_measured_cost_no_summary(
     for command in ("evaluate", "video"):
         assert main([command, str(run.folder)]) == 1
         assert capfd.readouterr().err == f"backflip: error: {fault}\n"
+
+
+def test_steps_that_failed_are_told_at_the_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = replace(SMALL, engine="gymnasium", task=f"{Crowded.__module__}:Raising", out=tmp_path, reward="true")
+    run = train(replace(config, steps=600))
+    [trouble] = run.summary["troubles"]
+    assert re.fullmatch(r"the worlds left out [2-9]\d* steps that failed", trouble)
+    assert f"\n{trouble}\n" in capfd.readouterr().err
 
 
 def test_a_task_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ def offered(envs: LearnedReward, rounds: int = 70) -> list[Clip]:
 def assert_filmed(clips: list[Clip], shape: tuple[int, ...], times: int) -> None:
     """Each of its pictures shows the moment that its observation shows."""
     assert len(clips) >= 3
+    # One by one they may stand still, pushed against a wall.
+    assert any(np.ptp(columns(clip.observation[:, -1])) > 0 for clip in clips)
     for clip in clips:
         assert clip.observation.shape == (STEPS, *shape) and clip.observation.dtype == np.uint8
         assert clip.state.shape == (STEPS, 0) and clip.oracle is not None
@@ -116,7 +118,6 @@ def assert_filmed(clips: list[Clip], shape: tuple[int, ...], times: int) -> None
         assert film.shape == (STEPS, times * SIDE, times * SIDE, 3)
         newest = clip.observation[:, -1]
         np.testing.assert_allclose(columns(film[..., 0]), columns(newest), atol=1.5 / SIDE)
-        assert np.ptp(columns(newest)) > 0
         pushed = np.where(clip.action[:, 1], 3, -3)
         np.testing.assert_array_equal(clip.oracle, np.clip(SIDE * columns(newest) + pushed, 0, SIDE - 6))
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,15 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import backflip
 from backflip.errors import UserError
+from backflip.first_reward import Questionable, missing
 from backflip.run_folder import RunFolder
+from backflip.system import Facts
 from backflip.wrapper import LearnedReward
 from contracts.clip import Clip
 from contracts.rollout import UNFITTED
 from contracts.spaces import ObservationSpace
+from contracts.status import Status
+from labeling_gateway.client import Counts
 from reward_service.versions import RewardModel
 from tests.backflip.commands import labels_of, wait_for
 from tests.processes import alive, command, descendants, end
@@ -55,6 +60,14 @@ class Walk(gymnasium.Env):
 
     def _observed(self) -> np.ndarray:
         return np.array([self.episode, self.time], np.float32)
+
+
+class Stroll(Walk):
+    """It goes on whatever is chosen, but never beyond its end."""
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        assert self.time < self.length
+        return super().step((self.episode + self.time) % 3)
 
 
 class Reads(Walk):
@@ -150,6 +163,33 @@ def test_a_run_learns_its_reward_and_goes_on_where_it_was(tmp_path: Path) -> Non
     noted = [json.loads(line)["env_steps"] for line in folder.progress.read_text().splitlines()]
     of_first_session = sum(len(reward) for _, _, reward in steps)
     assert noted[0] < of_first_session < noted[-1], "steps are counted from the very first, over both sessions"
+
+
+def test_waiting_resets_what_nobody_else_does_and_says_that_episodes_are_too_short(tmp_path: Path) -> None:
+    worlds = [lambda length=4 + world: Stroll(length) for world in range(WORLDS)]
+    strolls = SyncVectorEnv(worlds, autoreset_mode=AutoresetMode.DISABLED)
+    labels = replace(TEACHER, clip_steps=7)
+    envs = backflip.learned_reward(strolls, tmp_path / "run", steps=900, labels=labels)
+    with pytest.raises(UserError, match="after 1 s: no clip of 7 steps yet: the longest episode so far had 6; shorten"):
+        envs.wait_for_reward(1.0)
+    envs.close()
+
+
+def test_what_the_first_reward_waits_for_is_said() -> None:
+    labels = backflip.LabelsConfig(budget=40, clip_steps=25)
+    seen = Questionable(longest=30)
+    counts = Counts(asked=0, open=0, leased=0, used=0, later=0, candidates=0, waiting="")
+    service = Status("waiting for 10 answers to fit version 1, 4 so far")
+    facts = Facts(parts={"labeling gateway": Status("waiting for candidate clips"), "reward service": service})
+    assert missing(seen, labels, counts, facts) == "no clip of 25 steps yet"
+    seen.clips, upfront = 5, labels.upfront_questions
+    asking = replace(counts, asked=upfront - 1)
+    said = f"{upfront - 1} of {upfront} questions asked, the labeling gateway is waiting for candidate clips"
+    assert missing(seen, labels, asking, facts) == said
+    open = replace(counts, asked=upfront, open=5, leased=1)
+    assert missing(seen, labels, open, facts) == f"the reward service is {service.doing}; 6 questions are open"
+    down = Facts(parts={"reward service": Status("down, restarting", held_up=True)})
+    assert missing(seen, labels, open, down) == "the reward service is held up: down, restarting"
 
 
 ENDLESS = """

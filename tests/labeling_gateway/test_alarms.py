@@ -192,7 +192,9 @@ def test_whoever_is_paused_contradicts_nobody(client: GatewayClient) -> None:
 
 
 @pytest.mark.parametrize(("choice", "usual"), [(Choice.A, True), (Choice.B, False)])
-def test_two_answers_against_a_sure_model_make_it_check_more(client: GatewayClient, choice: Choice, usual: bool) -> None:
+def test_two_answers_against_a_sure_model_make_it_check_more(
+    client: GatewayClient, choice: Choice, usual: bool
+) -> None:
     queries = ask(client, 12)
     client.note_claims({query.id: Claim(0.9, unanimous=True) for query in queries})
     for said in (Choice.A,) * 10 + (choice,) * 2:

@@ -50,7 +50,7 @@ def _train(
 def test_it_learns_a_linear_reward_from_right_answers(tmp_path: Path) -> None:
     model = _train(linear_log(400, seed=0), tmp_path)
     report = model.newest.report
-    assert report.held_out_queries > 20
+    assert report.held_out_answers == report.held_out_queries > 20
     assert report.held_out_accuracy is not None
     assert report.held_out_accuracy > 0.9
 
@@ -115,7 +115,7 @@ def test_without_held_out_queries_there_is_no_accuracy(tmp_path: Path) -> None:
     log.entries = [entry for entry in log.entries if not is_held_out(entry[1].query)][:20]
     trainer = Trainer(CONFIG, log, _model(tmp_path), seed=0)
     assert trainer.poll()
-    assert (trainer.status.held_out_queries, trainer.status.held_out_accuracy) == (0, None)
+    assert (trainer.status.held_out_answers, trainer.status.held_out_accuracy) == (0, None)
     assert trainer.status.train_accuracy is not None
 
 

@@ -40,6 +40,15 @@ def test_mujoco_states_become_pictures_of_the_robot() -> None:
     assert not np.array_equal(frames[0], frames[-1]), "poses can be told apart"
 
 
+@pytest.mark.parametrize(
+    ("scene", "state"), [(HOPPER.scene(), hopper_states(length=50)), (observed("CartPole-v1"), np.zeros((50, 4)))]
+)
+def test_it_says_how_far_it_is(scene: Scene, state: np.ndarray) -> None:
+    said: list[tuple[int, int]] = []
+    draw(scene, state, 48, 36, every=2, samples=1, drawn=lambda *found: said.append(found))
+    assert said == sorted(said) and len(said) > 1 and said[-1] == (25, 25)
+
+
 def test_the_camera_goes_along_and_the_floor_has_no_end() -> None:
     far = 40 * floor_period(HOPPER.camera)
     here, there = draw_small(hopper_states()), draw_small(hopper_states(far))

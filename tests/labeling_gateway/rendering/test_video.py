@@ -99,6 +99,15 @@ def test_films_lie_in_their_grid_and_a_short_one_waits_on_its_last_frame(tmp_pat
         np.testing.assert_allclose(corners, [30, 90, 150, 210], atol=6)
 
 
+def test_nothing_is_written_over_pictures_that_a_task_made_itself(tmp_path: Path) -> None:
+    film = Film(np.full((8, 120, 160, 3), 90, np.uint8), np.ones(8), np.zeros(8), "turns", "some game", height=120)
+    write_video(tmp_path / "a.mp4", [[film]], 1 / 30)
+    picture = read(tmp_path / "a.mp4")[0][4]
+    assert picture.shape == (138, 202, 3)
+    np.testing.assert_allclose(picture[:119, :159], 90, atol=8)
+    assert picture[122:136, :160].max() > 180, "it is written below"
+
+
 def test_bars_of_one_model_have_one_scale_and_those_of_another_their_own(tmp_path: Path) -> None:
     def film(reward: float, model: str) -> Film:
         return Film(frames(8), np.full(8, reward), np.zeros(8), model=model)

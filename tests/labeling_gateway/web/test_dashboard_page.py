@@ -42,7 +42,11 @@ def test_what_happens_is_seen_as_it_happens(server: Server, owner: BrowserContex
     expect(card).to_contain_text("Left is better · ann · 2.0 s")
     expect(card.locator(".pane.better")).to_have_count(1)
     expect(page.locator("#doing dt")).to_have_text(["questions"])
-    server.gateway.report_run({"reported_at": time.time(), "doing": {"labeling gateway": "waiting for answers"}})
+    accuracy = {"reward_model_accuracy": 0.84, "reward_model_accuracy_of": 90}
+    doing = {"labeling gateway": "waiting for answers"}
+    server.gateway.report_run(accuracy | {"reported_at": time.time(), "doing": doing})
+    told = page.locator("#tiles dl", has_text="Held-out accuracy")
+    expect(told).to_contain_text("84%of 90 answers it was not fitted on")
     expect(page.locator("#doing dt")).to_have_text(["labeling gateway"])
 
 

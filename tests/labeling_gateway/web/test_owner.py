@@ -25,6 +25,7 @@ REPORT = {
     "env_steps": 1000,
     "total_steps": 2000,
     "reward_model_accuracy": 0.75,
+    "reward_model_accuracy_of": 90,
     "doing": {"actor 0": "sampling"},
     "curves": {
         "env_steps": [0, 1000],
@@ -58,7 +59,8 @@ def test_everything_of_a_run_in_one_object(server: Server) -> None:
     server.gateway.report_run(REPORT | {"reported_at": time.time()})
     run = owner.get("run").json()
     assert (run["asked"], run["open"], run["leased"], run["used"]) == (3, 1, 1, 1)
-    assert (run["paused"], run["budget"], run["held_out_accuracy"]) == (False, 900, 0.75)
+    assert (run["paused"], run["budget"]) == (False, 900)
+    assert (run["held_out_accuracy"], run["held_out_accuracy_of"]) == (0.75, 90)
     assert run["answers_per_minute"] == 1.0
     assert run["alarms"] == []
     assert run["doing"] == REPORT["doing"] and run["curves"] == REPORT["curves"]

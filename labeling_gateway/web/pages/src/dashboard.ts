@@ -90,7 +90,7 @@ class Dashboard {
       ["In the queue", count(view.open), `${count(view.leased)} being looked at`],
       ["Answers a minute", view.answers_per_minute.toFixed(1), "over the last minutes"],
       ["Agreement", percent(view.agreement), agreement(view)],
-      ["Held-out accuracy", percent(view.held_out_accuracy), "answers it was not fitted on"],
+      ["Held-out accuracy", percent(view.held_out_accuracy), heldOut(view)],
       ["Steps", steps === null ? "–" : short(steps), report ? `${short(figure("steps_per_second") ?? 0)} a second` : "not training now"],
       ["Simulated", duration(figure("simulated_seconds") ?? 0), faster === null ? "–" : `${short(Math.round(faster))} times real time`],
     ];
@@ -148,6 +148,11 @@ function agreement(view: RunView): string {
   const newest = view.agreement_of ? `, newest ${view.agreement_of}` : "";
   const among = view.alpha === null ? "" : `; among people α = ${view.alpha.toFixed(2)}`;
   return `model and people${newest}${among}`;
+}
+
+function heldOut(view: RunView): string {
+  const of = view.held_out_accuracy_of ? `of ${count(view.held_out_accuracy_of)} ` : "";
+  return `${of}answers it was not fitted on`;
 }
 
 async function open(): Promise<void> {

@@ -24,6 +24,7 @@ export interface RunView {
   agreement_of: number;
   alpha: number | null; // Krippendorff's
   held_out_accuracy: number | null;
+  held_out_accuracy_of: number;
   alarms: AlarmView[]; // newest first
   newest: string;
 }
