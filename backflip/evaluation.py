@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,13 @@ class EpisodeTrack:
 
     def __len__(self) -> int:
         return len(self.score)
+
+    def first(self, steps: int) -> EpisodeTrack:
+        """The beginning of it."""
+        columns = {
+            name: getattr(self, name)[:steps] for name in ("observation", "action", "state", "score", "odometer")
+        }
+        return replace(self, **columns)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ from reward_service.config import RewardServiceConfig
 from reward_service.server import AddressInUse, serve
 from reward_service.versions import RewardModel
 
+_DRAWN_SECONDS = 10.0
+"""Of a long episode, that are drawn at the end of a training: a frame takes the ray tracer a fifth of a second."""
+
 
 def evaluate_run(path: Path, *, episodes: int, seed: int) -> Evaluation:
     """Raises UserError where there is no such run, it has no policy yet, or its worlds fail."""
@@ -45,10 +48,13 @@ def draw_run(
 ) -> None:
     """The typical episode of an evaluation as `backflip.mp4`; where a task cannot be drawn, say so and go on."""
     display.say("drawing the policy (the first time on a machine this takes half a minute)")
+    track, timestep = typical(evaluation), simulator.control_timestep
+    if track.pictures is None and len(track) * timestep > _DRAWN_SECONDS:
+        display.say(f"the first {_DRAWN_SECONDS:g} s of an episode; `backflip video {folder.path}` draws all of one")
+        track = track.first(round(_DRAWN_SECONDS / timestep))
     try:
         with _reward_model(folder, config, simulator) as model:
-            film = _film(folder, model, simulator, typical(evaluation), config.preset, display.say)
-        timestep = simulator.control_timestep
+            film = _film(folder, model, simulator, track, config.preset, display.say)
         write_video(folder.video, [[film]], timestep, every=steps_per_frame(timestep))
     except CannotDraw as error:
         display.say(f"no video: {error}")

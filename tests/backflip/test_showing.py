@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from backflip import evaluation
+from backflip import evaluation, showing
+from backflip.display import Display
 from backflip.evaluation import evaluate
 from backflip.presets import PRESETS
 from backflip.run_folder import RunFolder, create_run_folder
-from backflip.showing import evaluate_run, video_of_run
+from backflip.showing import draw_run, evaluate_run, video_of_run
 from backflip.system import probe_task
 from learner.checkpoint import save_checkpoint
 from learner.loop import Progress
@@ -96,6 +97,21 @@ def test_films_lie_in_a_grid_and_beside_those_of_another_size(tmp_path: Path) ->
     np.testing.assert_allclose(across, [wide, wide, narrow, narrow], atol=4)
     np.testing.assert_allclose(down, [high, high, row, row], atol=4)
     assert last[row // 2, wide // 2] == pytest.approx(60, abs=6) and last[8, wide // 2] < 6, "it is in the middle"
+
+
+def test_the_end_of_a_training_draws_the_beginning_of_a_long_episode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = replace(PRESETS["cartpole"].config, out=tmp_path, name="run")
+    folder = create_run_folder(config)
+    simulator = probe_task(config, worlds=2)
+    found = evaluate(Policy(PolicySpec(simulator.spaces)), simulator)
+    monkeypatch.setattr(showing, "_DRAWN_SECONDS", 0.1)
+    draw_run(folder, config, simulator, found, Display(config, "", ""))
+    simulator.close()
+    assert len(found.tracks[0]) > 5, "of 20 ms"
+    assert len(pictures(folder.video)) == 3, "every second one of the first five"
+    assert f"the first 0.1 s of an episode; `backflip video {folder.path}` draws all of one" in capsys.readouterr().err
 
 
 def test_films_together_are_cut_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
