@@ -45,8 +45,7 @@ class Watch:
     def __init__(self, client: GatewayClient, asked: list[Query]) -> None:
         self._client = client
         self._claims = client.claims()
-        # Of first opinions that stand, with who gave them, by log offset, in its order.
-        self._outcomes: dict[str, tuple[str, Outcome]] = {}
+        self._outcomes: dict[str, Outcome] = {}  # of first opinions that stand, by log offset, in its order
         self._offset = ""
         self._looked_at = (-1, -_VERSIONS)  # labels, and the newest candidate's policy version
         self._figures = Figures()
@@ -100,9 +99,7 @@ class Watch:
         """
         self._follow()
         policy_version = max(clip.policy_version for clip in newest)
-        paused = self._client.paused_raters()
-        # Who answers at random contradicts any model.
-        outcomes = [outcome for rater, outcome in self._outcomes.values() if rater not in paused]
+        outcomes = list(self._outcomes.values())
         steps, sums = sum(scores.steps[: len(newest)]), scores.sums
         now = self._figures = Figures(
             contradiction=contradiction(outcomes),
@@ -131,7 +128,7 @@ class Watch:
                 self._outcomes.pop(label.supersedes, None)
                 claim = self._claims.get(label.query)
                 if claim is not None and label.opinion is Opinion.FIRST and label.choice in (Choice.A, Choice.B):
-                    self._outcomes[offset] = (label.rater, Outcome(claim, label.choice is Choice.A))
+                    self._outcomes[offset] = Outcome(claim, label.choice is Choice.A)
                 self._offset = offset
 
 

@@ -179,18 +179,6 @@ def test_first_opinions_are_what_a_model_is_held_against(
     assert [alarm.sign for alarm in client.alarms()] == raised
 
 
-def test_whoever_is_paused_contradicts_nobody(client: GatewayClient) -> None:
-    queries = ask(client, 8)
-    client.note_claims({query.id: Claim(0.9, unanimous=True) for query in queries})
-    for _ in queries:
-        client.answer(lease(client, "ann"), "ann", Choice.B, 1.0)
-    client.pause_rater_once("ann", "half of her answers seem to name the wrong clip")
-    run = Fooled(client)
-    run.offer(60)
-    run.gateway.step()
-    assert client.alarms() == []
-
-
 @pytest.mark.parametrize(("choice", "usual"), [(Choice.A, True), (Choice.B, False)])
 def test_two_answers_against_a_sure_model_make_it_check_more(
     client: GatewayClient, choice: Choice, usual: bool
