@@ -3,7 +3,7 @@
 A hand on a gantry that only seems to grasp, seen from one camera. The teacher of a fooled run judges by
 that camera, but for checks, until an alarm tells it to turn the clips; that of an honest run always turns
 them. Each is a serial `backflip train arm-grasp`, the same every time for a seed. A finished run is not
-repeated.
+repeated. `--by-chance` trains nothing: it simulates how often careless answers alone raise an alarm.
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from PIL import Image, ImageDraw
+
+from labeling_gateway.alarms import CONTRADICTED
+from labeling_gateway.evidence import Claim, Outcome, running_contradiction
 
 Kind = Literal["fooled", "honest"]
 
@@ -144,11 +148,25 @@ def draw(found: dict[Case, Seen], out: Path) -> None:
     image.save(out / "fooled.png")
 
 
+def by_chance(wrong: float, *, answers: int = 170, runs: int = 4000) -> float:
+    """The share of sound runs with an alarm, if each answer to what the model was sure of is wrong with this chance."""
+    random = np.random.default_rng(0)
+    claim = Claim(chance=0.9, unanimous=True)
+    said = [[Outcome(claim, bool(right)) for right in run] for run in random.random((runs, answers)) >= wrong]
+    return float(np.mean([max(running_contradiction(outcomes)) >= CONTRADICTED for outcomes in said]))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fooled", description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/fooled"), help="(default: %(default)s)")
+    parser.add_argument("--by-chance", action="store_true", help="simulate false alarms")
     arguments = parser.parse_args()
+    if arguments.by_chance:
+        print("| answers that are wrong | runs with a false alarm |", "|--:|--:|", sep="\n")
+        for wrong in (0.05, 0.1, 0.15, 0.2, 0.3):
+            print(f"| {wrong:.0%} | {by_chance(wrong):.1%} |")
+        return 0
     found: dict[Case, Seen] = {}
     for case in (Case(kind, seed) for kind in SETTINGS for seed in arguments.seeds):
         if not (arguments.out / case.name / "summary.json").exists():

@@ -32,14 +32,16 @@ class Sign:
 
 
 SUSPICION = 2.0
-"""Contradiction at which no alarm is raised yet, but more is asked to find out: two answers against a model that was
-sure of both."""
+"""Contradiction at which no alarm is raised yet, but more is asked to find out: two answers in a row against a model
+that was sure of both."""
+
+CONTRADICTED = 4.0
+"""Contradiction at which an alarm is: four answers in a row against it, or five of eight."""
 
 SIGNS: Mapping[str, Sign] = {
-    # 4 nats are four answers in a row against a model that was sure of each, or five of eight.
     "contradicted": Sign(
         "people contradict it where it was sure, on what the policy does now",
-        lambda now: now.contradiction >= 4.0,
+        lambda now: now.contradiction >= CONTRADICTED,
         lambda now: now.contradiction <= 0.5,
     ),
     # Needs no answers, so it must be far from what exploring does: a policy that learns is always a

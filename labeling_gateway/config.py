@@ -75,7 +75,8 @@ class LabelsConfig:
     """Share of the questions that are drawn at random; disagreement of the ensemble chooses the others."""
 
     check_share: float = 0.05
-    """Share of the questions that check whether the policy is better than it was where the reward model is sure."""
+    """Share of the questions that check whether the policy is better than it was where the reward model is sure; half
+    of them do while answers contradict it. At 0 none do."""
 
     alarm_share: float = 0.2
     """Share of the budget that is asked ahead of its time while the reward model may be fooled."""

@@ -8,7 +8,7 @@ those a sound model is right hardly more often than by chance. So each figure co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ import numpy as np
 SURE = 0.75
 """The least P that the members, all of one mind, give the better clip of a pair that the model is sure of."""
 
-# Of the answers to pairs that the model was sure of. A fooled one is still right wherever one view is as good as
-# another, and so in more than it is wrong in.
+# Of the answers to pairs that the model was sure of. A fooled one isn't wrong in all of them: of some pairs a single
+# picture tells the better clip as well.
 _RIGHT_IF_SOUND, _RIGHT_IF_FOOLED = 0.85, 0.5
 _MOST_CONTRADICTION = 6.0  # beyond it nothing is learnt, and an alarm would never end
 _RECENT = 16  # answers that are recent
@@ -73,15 +73,22 @@ def contradiction(outcomes: Iterable[Outcome]) -> float:
     The log-likelihood ratio of "right in 50% of them" to "right in 85%", summed over the answers in
     order, never below 0: an answer against the model adds 1.2, one for it takes 0.53 away.
     """
+    *_, last = (0.0, *running_contradiction(outcomes))
+    return last
+
+
+def running_contradiction(outcomes: Iterable[Outcome]) -> Iterator[float]:
+    """`contradiction` after each of the answers."""
     total = 0.0
     for outcome in outcomes:
         if not outcome.claim.sure:
+            yield total
             continue
         fooled, sound = (
             (_RIGHT_IF_FOOLED, _RIGHT_IF_SOUND) if outcome.agrees else (1 - _RIGHT_IF_FOOLED, 1 - _RIGHT_IF_SOUND)
         )
         total = min(_MOST_CONTRADICTION, max(0.0, total + math.log(fooled / sound)))
-    return total
+        yield total
 
 
 def fall_of_agreement(outcomes: Sequence[Outcome]) -> float:

@@ -14,7 +14,6 @@ from typing import Literal
 import numpy as np
 
 from contracts.encoding import content_hash
-from contracts.label import ALARM, CHECK
 from labeling_gateway.evidence import claims
 
 PAIRS_PER_QUESTION = 10
@@ -56,10 +55,10 @@ def pick(
     wanted: int,
     uniform_share: float,
     check_share: float,
-    alarm: bool,
+    checked_by: Literal["check", "alarm"],
     rng: np.random.Generator,
 ) -> list[Pick]:
-    """Up to ``wanted`` pairs: checks of what the model is sure of, all of them during an ``alarm``, then of `choose`.
+    """Up to ``wanted`` pairs: some of what the model is sure of, see `claimed`, then those of `choose`.
 
     Args:
         newest: how many of the clips are candidates; those after them were judged before.
@@ -67,8 +66,7 @@ def pick(
     """
     if sums is None:
         return choose(newest, None, wanted, uniform_share, rng)
-    checks = wanted if alarm else int(rng.binomial(wanted, check_share))
-    picks = claimed(newest, sums, checks, ALARM if alarm else CHECK, rng)
+    picks = claimed(newest, sums, int(rng.binomial(wanted, check_share)), checked_by, rng)
     taken = [clip for one in picks for clip in (one.a, one.b)]
     return picks + choose(newest, sums[:newest], wanted - len(picks), uniform_share, rng, taken)
 

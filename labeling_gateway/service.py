@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from contracts.clip import Clip
 from contracts.encoding import content_hash
-from contracts.label import Query
+from contracts.label import ALARM, CHECK, Query
 from contracts.rollout import UNFITTED
 from labeling_gateway.client import Counts, GatewayClient
 from labeling_gateway.config import GatewayConfig, LabelsConfig
@@ -28,7 +29,8 @@ CLIPS_PER_QUESTION = 4
 """Candidates that must have come in for each question asked, so that there is something to choose from."""
 
 _SUSPICIOUS_CHECKS = 0.5
-"""Share of the questions that are checks while a few answers have contradicted the reward model where it was sure."""
+"""Share of the questions that are checks while answers have contradicted the reward model where it was sure: too few
+for an alarm, or so many that an alarm has had its share."""
 
 _RETRY_SECONDS = 1.0
 _REPORT_SECONDS = 1.0
@@ -61,6 +63,7 @@ class Gateway:
         asked = list(client.asked())
         self._pool = Pool(name for query in asked for name in (query.clip_a, query.clip_b))
         self._watch = Watch(client, asked)
+        self._alarm_questions = sum(query.chosen_by == ALARM for query in asked)
         self._candidates = client.counts().candidates
         self._scoring_from = 0.0  # on the monotonic clock, after the reward service did not answer
         self._reported: tuple[int, str] | None = None
@@ -161,11 +164,7 @@ class Gateway:
         sums = None if version == UNFITTED else scored.sums
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
-        alarm = bool(self._watch.standing)
-        checks = labels.check_share
-        if checks and self._watch.suspicious:
-            checks = max(checks, _SUSPICIOUS_CHECKS)
-        picks = pick(len(newest), sums, wanted, labels.uniform_share, checks, alarm, rng)
+        picks = pick(len(newest), sums, wanted, labels.uniform_share, self._check_share(), self._checked_by(), rng)
         for one in picks:
             a, b = considered[one.a], considered[one.b]
             clips |= {a.name: a.data, b.name: b.data}
@@ -188,8 +187,22 @@ class Gateway:
             pairs = np.array([(one.a, one.b) for one in picks])
             for query, claim in zip(queries, claims(sums, pairs), strict=True):
                 said[query.id] = replace(claim, doubted=query.chosen_by == "disagreement")
+        self._alarm_questions += sum(query.chosen_by == ALARM for query in queries)
         self._watch.asking(said, [considered[clip] for one in picks for clip in (one.a, one.b)])
         return queries, clips
+
+    def _check_share(self) -> float:
+        """Share of the questions that are about what the reward model is sure of."""
+        labels = self._config.labels
+        if self._watch.standing:
+            # Answers that contradict whatever is learnt from them must not use up all that is left to ask.
+            return 1.0 if self._alarm_questions < labels.alarm_share * labels.questions else _SUSPICIOUS_CHECKS
+        if labels.check_share and self._watch.suspicious:
+            return max(labels.check_share, _SUSPICIOUS_CHECKS)
+        return labels.check_share
+
+    def _checked_by(self) -> Literal["check", "alarm"]:
+        return ALARM if self._watch.standing else CHECK
 
     def _report(self, waiting: str) -> None:
         report = (self._candidates, waiting)

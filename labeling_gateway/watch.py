@@ -60,7 +60,7 @@ class Watch:
 
     @property
     def suspicious(self) -> bool:
-        """Whether too few answers contradict the model for an alarm, but enough to look closer."""
+        """Whether enough answers contradict the model for a closer look, be there an alarm or not."""
         return self._figures.contradiction >= SUSPICION
 
     def asking(self, claims: dict[str, Claim], clips: list[Candidate]) -> None:

@@ -34,8 +34,8 @@ def encoder(kind: Encoder, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
     """A network from frames, uint8 [B, C, H, W], to features [B, F]; and F.
 
     ``nature`` is that of Mnih et al. 2015 ("Human-level control"), 1.7M numbers; ``small`` that of Mnih et al. 2013
-    ("Playing Atari"), 0.7M numbers and some two and a half times as fast; ``impala`` the residual one of Espeholt et
-    al. 2018, which learns more from a frame than either and costs some four times as much as ``nature``.
+    ("Playing Atari"), 0.7M numbers and a third of the arithmetic; ``impala`` the residual one of Espeholt et al. 2018,
+    which learns more from a frame than either and costs some four times as much as ``nature``.
 
     Raises:
         ValueError: the frames are too small for it.

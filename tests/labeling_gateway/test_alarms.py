@@ -113,7 +113,9 @@ def test_a_fooled_model_is_caught_asked_about_and_cleared(
     (alarm,) = [alarm for alarm in client.alarms() if alarm.sign == "contradicted"]
     assert alarm.ended_at is None and alarm.figures["contradiction"] >= 4
     assert 250 <= alarm.env_steps <= 350
-    assert Counter(chosen[-20:])[ALARM] == 20, "nothing else is asked while it stands"
+    begun = chosen.index(ALARM)
+    assert Counter(chosen[begun : begun + 20])[ALARM] == 20, "nothing else is asked while it stands"
+    assert 5 <= Counter(chosen[-20:])[ALARM] <= 15, "and half of the questions are once it has had its share"
 
     heir = Fooled(client)  # one that died doesn't forget what it had seen
     heir.offered = run.offered
