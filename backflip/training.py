@@ -135,9 +135,11 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
             raise UserError(f"training stopped: {error}; go on with `backflip resume {folder.path}`") from error
         finally:
             system.stop()
-    if stopped.is_set():
-        raise Interrupted(folder)
     facts = system.facts()
+    if stopped.is_set():
+        for trouble in facts.troubles:
+            display.say(trouble)
+        raise Interrupted(folder)
     last = replace(
         recorder.last,
         labels_used=facts.labels_used,

@@ -16,10 +16,12 @@ import pytest
 import backflip
 from actors.config import ActorsConfig
 from backflip.cli import main
+from backflip.display import Display
 from backflip.errors import UserError
 from backflip.presets import PRESETS
 from backflip.recorder import Snapshot, last_snapshot
 from backflip.run_folder import RunFolder, open_run_folder
+from backflip.system import Facts
 from backflip.training import Interrupted, train
 from labeling_gateway.config import LabelsConfig
 from learner.ppo import PPOConfig
@@ -138,6 +140,25 @@ def test_steps_that_failed_are_told_at_the_end(tmp_path: Path, capfd: pytest.Cap
     [trouble] = run.summary["troubles"]
     assert re.fullmatch(r"the worlds left out [2-9]\d* steps that failed", trouble)
     assert f"\n{trouble}\n" in capfd.readouterr().err
+
+
+def test_steps_that_failed_are_told_of_a_run_that_was_stopped_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = False
+
+    def interrupt(_: Display, now: Snapshot, facts: Facts) -> None:
+        nonlocal sent
+        if now.env_steps >= 600 and not sent:
+            sent = True
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Display, "show", interrupt)
+    config = replace(SMALL, engine="gymnasium", task=f"{Crowded.__module__}:Raising", out=tmp_path, reward="true")
+    with pytest.raises(Interrupted):
+        train(config)
+    assert sent
+    assert re.search(r"^the worlds left out \d+ steps that failed$", capfd.readouterr().err, re.MULTILINE)
 
 
 def test_a_task_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:
