@@ -77,7 +77,7 @@ class DistributedSystem:
     def facts(self) -> Facts:
         facts, actors = self._services.facts, [] if self._pool is None else self._pool.troubles
         facts.troubles = self._services.troubles() + [
-            seen_in(self._folder, f"actor {number}", trouble, f"actor-{number}")
+            seen_in(f"actor {number}", trouble, self._folder.logs / f"actor-{number}.log")
             for number, trouble in enumerate(actors)
             if trouble.words
         ]

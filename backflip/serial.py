@@ -121,7 +121,7 @@ class SerialSystem:
         )
 
     def facts(self) -> Facts:
-        self._facts.troubles = [f"the worlds {self._trouble.words}"] if self._trouble.words else []
+        self._facts.troubles = [self._trouble.words] if self._trouble.words else []
         return self._facts
 
     def notices(self) -> list[str]:

@@ -114,7 +114,7 @@ def test_slabs_versions_room_and_a_killed_actor(opened: Opened) -> None:
     assert {slab.policy_version for slab in slabs} <= {5, 6}
     again, still = pool.process_ids()
     assert again != first and still == second
-    assert [trouble.words for trouble in pool.troubles] == ["was restarted once", ""]
+    assert [trouble.words for trouble in pool.troubles] == ["died once", ""]
     assert not alive(first)
 
 

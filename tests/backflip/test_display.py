@@ -29,7 +29,7 @@ FACTS = Facts(
         "actor 0": Status("simulating"),
         "reward service": Status("down, restarting", held_up=True),
     },
-    troubles=["actor 1 was restarted 3 times, see logs/actor-1.log"],
+    troubles=["actor 1: died 3 times, see logs/actor-1.log"],
 )
 
 
@@ -97,6 +97,6 @@ def test_on_a_terminal_a_panel_tells_what_every_part_does(now: Snapshot, monkeyp
         "down, restarting",
         "waits for slabs",
         "runs/[some]",
-        "restarted 3 times",
+        "died 3 times",
     ):
         assert part in seen
