@@ -61,7 +61,7 @@ class Services:
         self._supervisor = Supervisor()
         self._store: Store | None = None
         self._vendors: Overview | None = None
-        self._fitted = 0  # answers, as the reward service last said
+        self._fitted = 0  # entries of the label log, as the reward service last said
         self._stopping = threading.Event()
         self._listening: threading.Thread | None = None
         try:

@@ -22,7 +22,7 @@ from backflip.presets import PRESETS
 from backflip.recorder import Snapshot, last_snapshot
 from backflip.run_folder import RunFolder, open_run_folder
 from backflip.system import Facts
-from backflip.training import Interrupted, train
+from backflip.training import Interrupted, not_learnt_from, train
 from labeling_gateway.config import LabelsConfig
 from learner.ppo import PPOConfig
 from reward_service.versions import newest_version
@@ -96,6 +96,18 @@ def test_a_policy_that_was_never_updated_is_said_to_be_so(tmp_path: Path, capfd:
     assert run.summary["policy_version"] == 0
     assert "the policy was never updated" in capfd.readouterr().err
     assert "Never updated" in (run.folder / "report.html").read_text()
+
+
+def test_what_was_answered_too_late_to_be_learnt_from_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = train(replace(SMALL, out=tmp_path, name="run", labels=replace(SMALL.labels, budget=25, ask_until=0.5)))
+    late, version = run.summary["labels_not_fitted"], run.summary["reward_model_version"]
+    assert late > 0 and f"\n{not_learnt_from(late, version)}\n" in capfd.readouterr().err
+    some = "1,200 entries of the label log came after reward version 3 was fitted: nothing was learnt from them"
+    assert not_learnt_from(1200, 3) == some
+    one = "1 entry of the label log came after reward version 3 was fitted: nothing was learnt from it"
+    assert not_learnt_from(1, 3) == one
 
 
 def test_an_update_that_goes_wrong_ends_in_one_line_with_the_policy_before_it(tmp_path: Path) -> None:
