@@ -170,7 +170,7 @@ def label_parts(
     if version == UNFITTED:
         needed = reward_config(config).first_fit
         held = counts.used + counts.later + counts.imported
-        parts["reward service"] = Status(f"waiting for {needed} answers to fit version 1, {held} so far")
+        parts["reward service"] = Status(f"waiting for {needed} usable answers to fit version 1, {held} given so far")
     else:
         parts["reward service"] = Status(
             f"scoring by version {version}, "

@@ -65,7 +65,7 @@ def test_every_part_that_turns_questions_into_a_reward_says_what_it_does() -> No
         "labeling gateway": "waiting for candidate clips",
         "label store": "holds 3 answers",
         "teacher": "waiting for questions",
-        "reward service": "waiting for 20 answers to fit version 1, 3 so far",
+        "reward service": "waiting for 20 usable answers to fit version 1, 3 given so far",
     }
     paused = {"bob": "about 48% of 60 answers seem to name the wrong clip"}
     half = counts(asked=60, open=8, leased=2, used=50, labels=50)

@@ -179,7 +179,7 @@ def test_what_the_first_reward_waits_for_is_said() -> None:
     labels = backflip.LabelsConfig(budget=40, clip_steps=25)
     seen = Questionable(longest=30)
     counts = Counts(asked=0, open=0, leased=0, used=0, later=0, candidates=0, waiting="")
-    service = Status("waiting for 10 answers to fit version 1, 4 so far")
+    service = Status("waiting for 10 usable answers to fit version 1, 4 given so far")
     facts = Facts(parts={"labeling gateway": Status("waiting for candidate clips"), "reward service": service})
     assert missing(seen, labels, counts, facts) == "no clip of 25 steps yet"
     seen.clips, upfront = 5, labels.upfront_questions
