@@ -40,6 +40,10 @@ _FACTS_SECONDS = 0.5
 _STORE = "label store"
 
 
+def _no_troubles(shown: bool) -> list[str]:
+    return []
+
+
 class Services:
     """All that a job needs beside what simulates and learns, supervised; whoever learns stands on the other side.
 
@@ -64,6 +68,7 @@ class Services:
         self._fitted = 0  # entries of the label log, as the reward service last said
         self._stopping = threading.Event()
         self._listening: threading.Thread | None = None
+        self._others_troubles: Callable[[bool], list[str]] = _no_troubles
         try:
             if config.needs_labels:
                 self._start_all(config, folder, spaces, scene)
@@ -80,12 +85,16 @@ class Services:
         self._hear(self.facts)  # a resume begins with what it had
         return notices
 
-    def listen(self, others: Callable[[], dict[str, Status]] = dict) -> None:
+    def listen(
+        self, others: Callable[[], dict[str, Status]] = dict, troubles: Callable[[bool], list[str]] = _no_troubles
+    ) -> None:
         """Keeps `facts` up to date from now on, beside the training, which never waits for them.
 
         Args:
             others: what further parts do, which are not of these.
+            troubles: a line on each of them in which something went wrong; told whether they are shown beside it.
         """
+        self._others_troubles = troubles
         self._listening = threading.Thread(target=self._listen, args=(others,), name="facts", daemon=True)
         self._listening.start()
 
@@ -101,11 +110,6 @@ class Services:
             found[_STORE] = self._store.embedded.pid
         return found
 
-    def troubles(self) -> list[str]:
-        """What died and was started again, a line a part."""
-        deaths = self._supervisor.deaths
-        return [seen_in(name, Trouble(deaths=deaths[name]), self._log_file(name)) for name in deaths]
-
     def stop(self) -> None:
         """Ends every part; what is learnt and answered is on disk, and `facts` is what was true at the end."""
         with ExitStack() as last_first:  # whatever goes wrong on the way, the others are stopped too
@@ -116,6 +120,7 @@ class Services:
             if self.gateway is not None:
                 last_first.callback(self.gateway.close)
             last_first.callback(self._settle)
+            last_first.callback(lambda: self._note_troubles(self.facts, shown=False))
             last_first.callback(self._supervisor.stop)
             if self.reward is not None:
                 last_first.callback(self.reward.close)
@@ -172,12 +177,19 @@ class Services:
             try:
                 facts = replace(self.facts, parts=others())
                 self._hear(facts)
+                self._note_troubles(facts, shown=True)
                 for name, last_words in self._supervisor.down().items():
                     said = f"; it said: {last_words}" if last_words else ""
                     facts.parts[name] = Status(f"down, restarting{said}", held_up=True)
                 self.facts = facts
             except Exception:  # whoever watches keeps what was heard last; the next look may go well
                 log.exception("the parts cannot be asked what they do")
+
+    def _note_troubles(self, facts: Facts, *, shown: bool) -> None:
+        facts.troubles = [
+            seen_in(name, Trouble(deaths=deaths).words(), self._log_file(name))
+            for name, deaths in self._supervisor.deaths.items()
+        ] + self._others_troubles(shown)
 
     def _settle(self) -> None:
         """Once nobody answers or fits any more: this is what the run has used, and what its reward model has seen."""
@@ -220,10 +232,10 @@ class Services:
         facts.parts |= trouble
 
 
-def seen_in(part: str, trouble: Trouble, log_file: Path) -> str:
+def seen_in(part: str, words: str, log_file: Path) -> str:
     """A line on what went wrong in a part, and where in the run's folder its log is, if it has one."""
     where = f", see {log_file.parent.name}/{log_file.name}" if log_file.exists() else ""
-    return f"{part}: {trouble.words}{where}"
+    return f"{part}: {words}{where}"
 
 
 def _answers(client: RewardClient) -> bool:

@@ -97,7 +97,7 @@ class LearnedReward(VectorWrapper):
 
     @property
     def facts(self) -> Facts:
-        """Answers used, the reward model's version and accuracy, and what each part does; at most a second old."""
+        """Answers used, the reward model's version and accuracy, what each part does, what went wrong; a second old."""
         return self._services.facts
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
