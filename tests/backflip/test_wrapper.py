@@ -170,8 +170,8 @@ def test_waiting_resets_what_nobody_else_does_and_says_that_episodes_are_too_sho
     strolls = SyncVectorEnv(worlds, autoreset_mode=AutoresetMode.DISABLED)
     labels = replace(TEACHER, clip_steps=7)
     envs = backflip.learned_reward(strolls, tmp_path / "run", steps=900, labels=labels)
-    with pytest.raises(UserError, match="after 1 s: no clip of 7 steps yet: the longest episode so far had 6; shorten"):
-        envs.wait_for_reward(1.0)
+    with pytest.raises(UserError, match="after 3 s: no clip of 7 steps yet: the longest episode so far had 6; shorten"):
+        envs.wait_for_reward(3.0)
     envs.close()
 
 
