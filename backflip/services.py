@@ -196,12 +196,12 @@ class Services:
         if self.gateway is None:
             return
         with suppress(StoreError, OSError):
-            self._judge(self.facts, newest_version(self._folder.reward_model).report)
+            self._take_report(self.facts, newest_version(self._folder.reward_model).report)
             counts = self.gateway.counts()
             self.facts.labels_used = counts.used
             self.facts.labels_not_fitted = max(0, counts.labels - self._fitted)
 
-    def _judge(self, facts: Facts, report: FitReport) -> None:
+    def _take_report(self, facts: Facts, report: FitReport) -> None:
         facts.reward_version = report.version
         facts.held_out_accuracy, facts.held_out_answers = report.held_out_accuracy, report.held_out_answers
         self._fitted = report.answers
@@ -212,7 +212,7 @@ class Services:
             return
         trouble: dict[str, Status] = {}
         try:
-            self._judge(facts, FitReport(**reward.report()))
+            self._take_report(facts, FitReport(**reward.report()))
         except RewardServiceUnavailable as error:
             trouble["reward service"] = Status(str(error), held_up=True)
         try:
