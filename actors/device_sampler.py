@@ -71,8 +71,8 @@ class DeviceSampler:
             score[t], odometer[t] = found.score, found.odometer
             self._observation = found.observation
         final_row = truncated.flatten().nonzero().squeeze(-1)  # here the host waits
-        failed_before = simulator.faults.total
-        simulator.report_faults((~valid).any(0).nonzero().squeeze(-1).cpu().numpy())
+        failed = ~valid
+        simulator.report_faults(failed.any(0).nonzero().squeeze(-1).cpu().numpy())
         tensors: dict[str, Any] = {
             "observation": observation,
             "action": action,
@@ -86,7 +86,7 @@ class DeviceSampler:
             "last_observation": self._observation.clone(),
         }
         rollout = Rollout(**tensors, policy_version=self.policy_version, reward_version=UNFITTED, actor=self.actor)
-        rollout.failed_steps = simulator.faults.total - failed_before
+        rollout.failed_steps = int(failed.sum())
         return rollout, Track(_on_host(state), _on_host(score), _on_host(odometer))
 
     def count_episodes(self, rollout: Rollout, track: Track) -> None:

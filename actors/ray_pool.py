@@ -167,7 +167,7 @@ class ActorPool:
     @property
     def deaths(self) -> int:
         """How often an actor's process ended and was restarted."""
-        return sum(trouble.restarts for trouble in self._troubles)
+        return sum(trouble.deaths for trouble in self._troubles)
 
     @property
     def troubles(self) -> list[Trouble]:
@@ -284,7 +284,7 @@ class ActorPool:
                     resting[index] = time.monotonic() + _AFTER_DEATH_SECONDS
                     if index not in down:
                         down.add(index)
-                        self._troubles[index].restarts += 1
+                        self._troubles[index].deaths += 1
                         log.warning("actor %d died; Ray restarts it, its slab is lost", index)
                     continue
                 down.discard(index)

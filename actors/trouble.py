@@ -9,16 +9,19 @@ from dataclasses import dataclass
 class Trouble:
     """Of one part, counted from the start of this session."""
 
-    restarts: int = 0
+    deaths: int = 0  # of its process, which was started again
     failed_steps: int = 0  # of its worlds, which were reset
     stopped: str = ""  # why it stopped for good
 
-    @property
-    def words(self) -> str:
-        """What follows the part's name, "" where nothing went wrong."""
-        times = "once" if self.restarts == 1 else f"{self.restarts} times"
-        steps = "1 step that failed" if self.failed_steps == 1 else f"{self.failed_steps:,} steps that failed"
-        said = [f"was restarted {times}"] if self.restarts else []
-        said += [f"left out {steps}"] if self.failed_steps else []
-        said += [f"stopped: {self.stopped}"] if self.stopped else []
+    def words(self, *, shown: bool = False) -> str:
+        """What follows the part's name, "" where nothing went wrong.
+
+        Args:
+            shown: the part is shown beside it, and says itself that it stopped.
+        """
+        times = "once" if self.deaths == 1 else f"{self.deaths} times"
+        steps = "1 step failed and was" if self.failed_steps == 1 else f"{self.failed_steps:,} steps failed and were"
+        said = [f"died {times}"] if self.deaths else []
+        said += [f"{steps} left out"] if self.failed_steps else []
+        said += [f"stopped: {self.stopped}"] if self.stopped and not shown else []
         return ", ".join(said)

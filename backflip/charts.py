@@ -16,10 +16,11 @@ Format = Callable[[float], str]
 
 def plain(value: float) -> str:
     """Short: 0.25, 3.4, 120, 15k, 2.5M."""
-    size = abs(value)
+    rounded = float(f"{value:.3g}")  # first, since 999,936 is 1M and not 1000k
+    size = abs(rounded)
     for unit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if size >= unit * (10 if suffix == "k" else 1):
-            return f"{value / unit:.3g}{suffix}"
+            return f"{rounded / unit:.3g}{suffix}"
     return f"{value:.3g}" if size < 1000 else f"{value:.0f}"
 
 

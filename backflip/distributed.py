@@ -66,7 +66,7 @@ class DistributedSystem:
         except BaseException:
             self.stop()
             raise
-        services.listen(self._actors)
+        services.listen(self._actors, self._troubles)
 
     def after_update(self, progress: Progress, total_steps: int) -> None:
         now = time.monotonic()
@@ -75,13 +75,7 @@ class DistributedSystem:
             self._progress_from = now + _PROGRESS_SECONDS
 
     def facts(self) -> Facts:
-        facts, actors = self._services.facts, [] if self._pool is None else self._pool.troubles
-        facts.troubles = self._services.troubles() + [
-            seen_in(self._folder, f"actor {number}", trouble, f"actor-{number}")
-            for number, trouble in enumerate(actors)
-            if trouble.words
-        ]
-        return facts
+        return self._services.facts
 
     def notices(self) -> list[str]:
         return self._notices
@@ -108,6 +102,14 @@ class DistributedSystem:
     def _actors(self) -> dict[str, Status]:
         assert self._pool is not None
         return {f"actor {number}": status for number, status in enumerate(self._pool.statuses())}
+
+    def _troubles(self, shown: bool) -> list[str]:
+        assert self._pool is not None
+        return [
+            seen_in(f"actor {number}", words, self._folder.logs / f"actor-{number}.log")
+            for number, trouble in enumerate(self._pool.troubles)
+            if (words := trouble.words(shown=shown))
+        ]
 
 
 def _slab_bytes(config: TrainConfig, spaces: Spaces) -> int:

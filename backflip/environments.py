@@ -51,7 +51,6 @@ def job_for(env: str, engine: str | None = None) -> Job:
 
 def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
     """As `job_for`, and some worlds of it to look at."""
-    from actors.simulators.atari_games import knows_score
     from actors.simulators.envpool_families import family  # EnvPool takes a second to import
 
     engine, choice = _engine_of(env, engine)
@@ -67,9 +66,9 @@ def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
     simulator = probe_task(config, worlds=_LOOKING_WORLDS)
     if simulator.spaces.observation.is_frames:
         config = replace(frames_config(config.preset, env), engine=config.engine)
+        if _shows_score(env, simulator):
+            choice += "; where it shows its score is not known, and the reward model may learn to read it"
         if family(env.partition(":")[0]) == "atari":
-            if not knows_score(env):
-                choice += "; where it shows its score is not known, and the reward model may learn to read it"
             return Job(config, choice), simulator
     try:
         length = _usual_length(simulator)
@@ -83,6 +82,17 @@ def look_at(env: str, engine: str | None = None) -> tuple[Job, Simulator]:
         # Pictures take time to draw and to encode, whether looked at or not.
         config = replace(config, actors=replace(config.actors, worlds=32, candidates=4))
     return Job(config, choice), simulator
+
+
+def _shows_score(env: str, simulator: Simulator) -> bool:
+    """Whether an Atari game's score is left on the frames that are observed."""
+    from actors.simulators.atari_games import is_ale, knows_score
+    from actors.simulators.envpool_families import family
+    from actors.simulators.gymnasium_engine import GymnasiumSimulator
+
+    if isinstance(simulator, GymnasiumSimulator):
+        return is_ale(env) and not simulator.score_blanked
+    return family(env.partition(":")[0]) == "atari" and not knows_score(env)
 
 
 def _engine_of(env: str, engine: str | None) -> tuple[str, str]:

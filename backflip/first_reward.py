@@ -12,7 +12,7 @@ from labeling_gateway.config import LabelsConfig
 
 
 @dataclass
-class Questionable:
+class ClipSupply:
     """What passed through an environment, as far as questions can be made of it."""
 
     clips: int = 0  # that could be cut from it
@@ -23,7 +23,7 @@ class Questionable:
         self.longest = max([self.longest, *(episode.length for episode in rollout.episodes)])
 
 
-def missing(seen: Questionable, labels: LabelsConfig, counts: Counts, facts: Facts) -> str:
+def missing(seen: ClipSupply, labels: LabelsConfig, counts: Counts, facts: Facts) -> str:
     """Clips, questions, answers or the fit: the first of these that is not there yet."""
     service = facts.parts.get("reward service", Status("starting"))
     if service.held_up:

@@ -50,7 +50,7 @@ class Snapshot:
     alarms_raised: int = 0  # in all, for a reward model that may be fooled; older runs noted none
     alarms_standing: int = 0
     reward_model_accuracy_of: int = 0  # held-out answers; older runs didn't note it
-    labels_not_fitted: int = 0  # that came after the newest reward model's fit; older runs didn't note it
+    labels_not_fitted: int = 0  # log entries after the newest reward model's fit; older runs didn't note it
 
     @property
     def times_real_time(self) -> float:

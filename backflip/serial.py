@@ -91,6 +91,7 @@ class SerialSystem:
         self._workers.rotate(-1)
         slab = self._workers[0].slab(self._snapshot)
         self._trouble.failed_steps += slab.failed_steps
+        self._facts.troubles = list(filter(None, [self._trouble.words()]))
         return [slab]
 
     def after_update(self, progress: Progress, total_steps: int) -> None:
@@ -115,13 +116,13 @@ class SerialSystem:
             held_out_accuracy=report.held_out_accuracy,
             held_out_answers=report.held_out_answers,
             alarms=alarms,
+            troubles=self._facts.troubles,
             parts=label_parts(
                 self._config, counts, report.answers, report.version, self._client.paused_raters(), alarms
             ),
         )
 
     def facts(self) -> Facts:
-        self._facts.troubles = [f"the worlds {self._trouble.words}"] if self._trouble.words else []
         return self._facts
 
     def notices(self) -> list[str]:

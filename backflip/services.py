@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from actors.trouble import Trouble
@@ -36,6 +37,11 @@ from reward_service.versions import newest_version
 log = logging.getLogger("backflip.launcher")
 
 _FACTS_SECONDS = 0.5
+_STORE = "label store"
+
+
+def _no_troubles(shown: bool) -> list[str]:
+    return []
 
 
 class Services:
@@ -59,9 +65,10 @@ class Services:
         self._supervisor = Supervisor()
         self._store: Store | None = None
         self._vendors: Overview | None = None
-        self._fitted = 0  # answers, as the reward service last said
+        self._fitted = 0  # entries of the label log, as the reward service last said
         self._stopping = threading.Event()
         self._listening: threading.Thread | None = None
+        self._others_troubles: Callable[[bool], list[str]] = _no_troubles
         try:
             if config.needs_labels:
                 self._start_all(config, folder, spaces, scene)
@@ -78,12 +85,16 @@ class Services:
         self._hear(self.facts)  # a resume begins with what it had
         return notices
 
-    def listen(self, others: Callable[[], dict[str, Status]] = dict) -> None:
+    def listen(
+        self, others: Callable[[], dict[str, Status]] = dict, troubles: Callable[[bool], list[str]] = _no_troubles
+    ) -> None:
         """Keeps `facts` up to date from now on, beside the training, which never waits for them.
 
         Args:
             others: what further parts do, which are not of these.
+            troubles: a line on each of them in which something went wrong; told whether they are shown beside it.
         """
+        self._others_troubles = troubles
         self._listening = threading.Thread(target=self._listen, args=(others,), name="facts", daemon=True)
         self._listening.start()
 
@@ -96,13 +107,8 @@ class Services:
         """Process of every part, by name."""
         found = self._supervisor.process_ids()
         if self._store is not None and self._store.embedded is not None:
-            found["label store"] = self._store.embedded.pid
+            found[_STORE] = self._store.embedded.pid
         return found
-
-    def troubles(self) -> list[str]:
-        """What was restarted, a line a part."""
-        deaths = self._supervisor.deaths
-        return [seen_in(self._folder, f"the {name}", Trouble(restarts=deaths[name]), _file(name)) for name in deaths]
 
     def stop(self) -> None:
         """Ends every part; what is learnt and answered is on disk, and `facts` is what was true at the end."""
@@ -114,6 +120,7 @@ class Services:
             if self.gateway is not None:
                 last_first.callback(self.gateway.close)
             last_first.callback(self._settle)
+            last_first.callback(lambda: self._note_troubles(self.facts, shown=False))
             last_first.callback(self._supervisor.stop)
             if self.reward is not None:
                 last_first.callback(self.reward.close)
@@ -123,7 +130,7 @@ class Services:
     def _start_all(self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene) -> None:
         self._store = open_store(folder)
         if self._store.embedded is not None:
-            self._supervisor.adopt("label store", self._store.embedded.alive, self._store.embedded.restart)
+            self._supervisor.adopt(_STORE, self._store.embedded.alive, self._store.embedded.restart)
         self.store_url = self._store.url
         self.gateway = GatewayClient(self._store.url, folder.run)
         self.gateway.put_scene(scene)
@@ -142,30 +149,35 @@ class Services:
         )
         gateway = GatewayConfig(run=folder.run, reward_address=address, seed=config.seed, labels=config.labels)
         teacher = TeacherConfig(run=folder.run, seed=config.seed, labels=config.labels)
-        self._start(folder, "reward service", "reward_service", reward, secret, lambda: _answers(client))
-        self._start(folder, "labeling gateway", "labeling_gateway", gateway, secret)
+        self._start("reward service", "reward_service", reward, secret, lambda: _answers(client))
+        self._start("labeling gateway", "labeling_gateway", gateway, secret)
         if config.labels.source == "scripted":
-            self._start(folder, "teacher", "labeling_gateway.teacher", teacher, secret)
+            self._start("teacher", "labeling_gateway.teacher", teacher, secret)
         if config.labels.has_page:
             page = self.page = page_config(config, folder, scene.question, address, training=True)
-            self._start(folder, "labeling page", "labeling_gateway.web", page, secret, lambda: page_answers(page))
+            self._start("labeling page", "labeling_gateway.web", page, secret, lambda: page_answers(page))
             if page.vendors:
                 self._vendors = Overview(read_vendors(page.vendors), self._store.url, folder.run)
                 broker = broker_config(config, page)
-                self._start(folder, "vendors' broker", "labeling_gateway.vendors", broker, secret)
+                self._start("vendors' broker", "labeling_gateway.vendors", broker, secret)
 
-    def _start(
-        self, folder: RunFolder, name: str, module: str, config: Any, secret: dict[str, str], is_up: Any = None
-    ) -> None:
-        file = folder.logs / f"{_file(name)}.json"
+    def _start(self, name: str, module: str, config: Any, secret: dict[str, str], is_up: Any = None) -> None:
+        log_file = self._log_file(name)
+        file = log_file.with_suffix(".json")
         write_whole(file, json.dumps(asdict(config), indent=2) + "\n")
-        self._supervisor.start(Part(name, module, file, file.with_suffix(".log"), secret, is_up))
+        self._supervisor.start(Part(name, module, file, log_file, secret, is_up))
+
+    def _log_file(self, part: str) -> Path:
+        if part == _STORE and self._store is not None and self._store.embedded is not None:
+            return self._store.embedded.log_file
+        return self._folder.logs / f"{part.replace(' ', '_')}.log"
 
     def _listen(self, others: Callable[[], dict[str, Status]]) -> None:
         while not self._stopping.wait(_FACTS_SECONDS):
             try:
                 facts = replace(self.facts, parts=others())
                 self._hear(facts)
+                self._note_troubles(facts, shown=True)
                 for name, last_words in self._supervisor.down().items():
                     said = f"; it said: {last_words}" if last_words else ""
                     facts.parts[name] = Status(f"down, restarting{said}", held_up=True)
@@ -173,17 +185,23 @@ class Services:
             except Exception:  # whoever watches keeps what was heard last; the next look may go well
                 log.exception("the parts cannot be asked what they do")
 
+    def _note_troubles(self, facts: Facts, *, shown: bool) -> None:
+        facts.troubles = [
+            seen_in(name, Trouble(deaths=deaths).words(), self._log_file(name))
+            for name, deaths in self._supervisor.deaths.items()
+        ] + self._others_troubles(shown)
+
     def _settle(self) -> None:
         """Once nobody answers or fits any more: this is what the run has used, and what its reward model has seen."""
         if self.gateway is None:
             return
         with suppress(StoreError, OSError):
-            self._judge(self.facts, newest_version(self._folder.reward_model).report)
+            self._take_report(self.facts, newest_version(self._folder.reward_model).report)
             counts = self.gateway.counts()
             self.facts.labels_used = counts.used
             self.facts.labels_not_fitted = max(0, counts.labels - self._fitted)
 
-    def _judge(self, facts: Facts, report: FitReport) -> None:
+    def _take_report(self, facts: Facts, report: FitReport) -> None:
         facts.reward_version = report.version
         facts.held_out_accuracy, facts.held_out_answers = report.held_out_accuracy, report.held_out_answers
         self._fitted = report.answers
@@ -194,7 +212,7 @@ class Services:
             return
         trouble: dict[str, Status] = {}
         try:
-            self._judge(facts, FitReport(**reward.report()))
+            self._take_report(facts, FitReport(**reward.report()))
         except RewardServiceUnavailable as error:
             trouble["reward service"] = Status(str(error), held_up=True)
         try:
@@ -210,18 +228,14 @@ class Services:
             if self._vendors is not None:
                 facts.parts |= self._vendors.statuses()
         except StoreError as error:
-            trouble["label store"] = Status(str(error), held_up=True)
+            trouble[_STORE] = Status(str(error), held_up=True)
         facts.parts |= trouble
 
 
-def seen_in(folder: RunFolder, part: str, trouble: Trouble, log: str) -> str:
-    """A line on what went wrong in a part, and where its log is, if it has one."""
-    file = folder.logs / f"{log}.log"
-    return f"{part} {trouble.words}" + (f", see {file.parent.name}/{file.name}" if file.exists() else "")
-
-
-def _file(part: str) -> str:
-    return part.replace(" ", "_")
+def seen_in(part: str, words: str, log_file: Path) -> str:
+    """A line on what went wrong in a part, and where in the run's folder its log is, if it has one."""
+    where = f", see {log_file.parent.name}/{log_file.name}" if log_file.exists() else ""
+    return f"{part}: {words}{where}"
 
 
 def _answers(client: RewardClient) -> bool:

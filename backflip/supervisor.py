@@ -110,7 +110,7 @@ class Supervisor:
 
     @property
     def deaths(self) -> dict[str, int]:
-        """How often each part died, those that never did left out."""
+        """How often each part died, those that never did left out; one that is not alive since died once."""
         return dict(self._deaths)
 
     def stop(self) -> None:
@@ -129,15 +129,21 @@ class Supervisor:
                 part.process.wait()
 
     def _watch(self) -> None:
+        dead: set[str] = set()  # of what is adopted: noted, and not alive since
         while not self._stopping.wait(_WATCH_SECONDS):
             for name, alive, revive in self._revive:
-                if not alive():
+                if alive():
+                    dead.discard(name)
+                    continue
+                if name not in dead:
+                    dead.add(name)
                     self._note_death(name)
-                    try:
-                        revive()
-                    except Exception as error:  # tried again at the next look; a watch must not end
-                        log.error("the %s cannot be restarted: %s", name, error)
-                        time.sleep(1.0)
+                try:
+                    revive()
+                    dead.discard(name)
+                except Exception as error:  # tried again at the next look; a watch must not end
+                    log.error("the %s cannot be restarted: %s", name, error)
+                    time.sleep(1.0)
             for part in self._parts:
                 if not part.alive():
                     self._restart(part)
@@ -158,4 +164,4 @@ class Supervisor:
 
     def _note_death(self, name: str) -> None:
         self._deaths[name] = self._deaths.get(name, 0) + 1
-        log.warning("the %s died and is restarted", name)
+        log.warning("the %s died; it is restarted", name)

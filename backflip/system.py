@@ -36,7 +36,7 @@ class Facts:
     labels_used: int = 0
     labels_budget: int = 0  # what the owner of a labeling page made of it, else the config's
     labels_imported: int = 0
-    labels_not_fitted: int = 0  # in the log, and newer than what the newest reward model was fitted to
+    labels_not_fitted: int = 0  # entries of the log, of any kind, that came after the newest reward model's fit
     reward_version: int = 0
     held_out_accuracy: float | None = None
     held_out_answers: int = 0  # that it is taken over
@@ -150,7 +150,7 @@ def label_parts(
     """What the parts that turn questions into a reward are doing, and what is wrong with the reward.
 
     Args:
-        fitted: answers that reward model ``version`` was fitted to.
+        fitted: entries of the label log that reward model ``version`` was fitted to.
         paused: why raters are, by name.
     """
     parts = {
@@ -166,15 +166,15 @@ def label_parts(
         parts["people"] = Status(", ".join(waits) or "no question open")
     if paused:
         parts["raters"] = Status("; ".join(f"{name} is paused: {why}" for name, why in paused.items()), held_up=True)
-    fresh = counts.labels - fitted
+    late = counts.labels - fitted
     if version == UNFITTED:
         needed = reward_config(config).first_fit
         held = counts.used + counts.later + counts.imported
-        parts["reward service"] = Status(f"waiting for {needed} answers to fit version 1, {held} so far")
+        parts["reward service"] = Status(f"waiting for {needed} usable answers to fit version 1, {held} given so far")
     else:
         parts["reward service"] = Status(
             f"scoring by version {version}, "
-            + (f"{fresh} answers not fitted yet" if fresh > 0 else "all answers fitted")
+            + (f"{late} label log {'entry' if late == 1 else 'entries'} not fitted yet" if late > 0 else "all fitted")
         )
     if standing := [alarm.words for alarm in alarms if alarm.ended_at is None]:
         parts["alarm"] = Status(f"the reward model may be fooled: {'; '.join(standing)}", held_up=True)

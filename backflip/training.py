@@ -135,9 +135,11 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
             raise UserError(f"training stopped: {error}; go on with `backflip resume {folder.path}`") from error
         finally:
             system.stop()
-    if stopped.is_set():
-        raise Interrupted(folder)
     facts = system.facts()
+    if stopped.is_set():
+        for trouble in facts.troubles:
+            display.say(trouble)
+        raise Interrupted(folder)
     last = replace(
         recorder.last,
         labels_used=facts.labels_used,
@@ -219,12 +221,15 @@ def _finish(
             f"{last.labels_used} questions answered; more --steps leave time for that"
         )
     elif last.labels_not_fitted:
-        display.say(
-            f"reward version {last.reward_model_version} was fitted before the last {last.labels_not_fitted} answers "
-            "came: nothing was learnt from them, and they are kept in the log"
-        )
+        display.say(not_learnt_from(last.labels_not_fitted, last.reward_model_version))
     display.say(f"look at {folder.report}" + (f" and {folder.video}" if folder.video.exists() else ""))
     return Run(folder.path, summary)
+
+
+def not_learnt_from(entries: int, version: int) -> str:
+    """A line on what a run's label log holds that its newest reward model was not fitted to."""
+    came, them = ("1 entry", "it") if entries == 1 else (f"{entries:,} entries", "them")
+    return f"{came} of the label log came after reward version {version} was fitted: nothing was learnt from {them}"
 
 
 def _measure(config: TrainConfig, folder: RunFolder, ppo: PPO, display: Display) -> Evaluation | None:

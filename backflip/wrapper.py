@@ -19,7 +19,7 @@ from actors.simulators.protocol import SimulationFault
 from actors.vector_worlds import Score, VectorWorlds
 from backflip.config import TrainConfig
 from backflip.errors import UserError
-from backflip.first_reward import Questionable, missing
+from backflip.first_reward import ClipSupply, missing
 from backflip.newest_reward import NewestReward
 from backflip.recorder import Recorder, last_snapshot
 from backflip.run_report import SECONDS as REPORT_SECONDS
@@ -70,7 +70,7 @@ class LearnedReward(VectorWrapper):
         observed = self._worlds.spaces.observation
         self._observation = np.zeros((envs.num_envs, *observed.shape), observed.dtype)
         self._over = np.zeros(envs.num_envs, bool)  # whose episode has ended, and whose next step is no step
-        self._seen = Questionable()
+        self._seen = ClipSupply()
         self._ended = ExitStack()
         try:
             self._open(config, run)
@@ -97,7 +97,7 @@ class LearnedReward(VectorWrapper):
 
     @property
     def facts(self) -> Facts:
-        """Answers used, the reward model's version and accuracy, and what each part does; at most a second old."""
+        """Answers used, the reward model's version and accuracy, what each part does, what went wrong; a second old."""
         return self._services.facts
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:

@@ -43,6 +43,10 @@ class EmbeddedStore:
     def pid(self) -> int:
         return self.process.pid
 
+    @property
+    def log_file(self) -> Path:
+        return _log_file(self.directory)
+
     def alive(self) -> bool:
         return self.process.poll() is None
 
@@ -107,7 +111,7 @@ def _launch(directory: Path, port: int, password: str) -> tuple[subprocess.Popen
         # The server inherits this lock and so holds it while it lives, also past our own death: two
         # servers that append to one file would ruin it.
         lock = os.open(directory / "store.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        log = os.open(directory / "store.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log = os.open(_log_file(directory), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise StoreError(f"cannot keep labels in {directory}: {error.strerror}") from error
     try:
@@ -143,6 +147,10 @@ def _launch(directory: Path, port: int, password: str) -> tuple[subprocess.Popen
         guard.communicate()
         raise
     return process, guard
+
+
+def _log_file(directory: Path) -> Path:
+    return directory / "store.log"
 
 
 def _guard(server: int) -> subprocess.Popen[bytes]:
@@ -189,11 +197,11 @@ def _await_ready(process: subprocess.Popen[bytes], directory: Path, port: int, p
     with client:
         while time.monotonic() < give_up:
             if process.poll() is not None:
-                said = (directory / "store.log").read_bytes()[log_start:].decode(errors="replace")
+                said = _log_file(directory).read_bytes()[log_start:].decode(errors="replace")
                 if "Address already in use" in said:
                     raise _PortTakenError(f"port {port} of 127.0.0.1 is taken; choose another for the label store")
                 last = said.strip().splitlines()[-1:] or ["nothing"]
-                raise StoreError(f"the label store ended at once; {directory / 'store.log'} says: {last[0]}")
+                raise StoreError(f"the label store ended at once; {_log_file(directory)} says: {last[0]}")
             try:
                 client.ping()
                 return

@@ -50,7 +50,7 @@ def encoder(kind: Encoder, shape: tuple[int, ...]) -> tuple[nn.Module, int]:
     return layers.to(memory_format=torch.channels_last), features  # pyright: ignore[reportCallIssue]
 
 
-def _plain(kind: str, channels: int, height: int, width: int) -> tuple[nn.Sequential, int]:
+def _plain(kind: Literal["small", "nature"], channels: int, height: int, width: int) -> tuple[nn.Sequential, int]:
     layers: list[nn.Module] = [_Unit()]
     convolutions, features = _PLAIN[kind]
     sides = height, width

@@ -92,10 +92,14 @@ def knows_score(task: str) -> bool:
     return bool(game(task).blanked)
 
 
+def is_ale(task: str) -> bool:
+    """Whether it is a game of gymnasium's, such as ``ale_py:ALE/Pong-v5``."""
+    return task.rpartition(":")[2].startswith("ALE/")
+
+
 def ale_scores(task: str) -> tuple[Box, ...]:
-    """Where a game of gymnasium's, such as ``ale_py:ALE/Pong-v5``, shows its score; empty where that is not known."""
-    name = task.rpartition(":")[2]
-    return game(name.removeprefix("ALE/")).blanked if name.startswith("ALE/") else ()
+    """Where a game of gymnasium's shows its score; empty where that is not known, or the task is none."""
+    return game(task.rpartition(":")[2].removeprefix("ALE/")).blanked if is_ale(task) else ()
 
 
 def scaled(box: Box, height: float, width: float) -> Box:

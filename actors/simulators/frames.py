@@ -48,7 +48,8 @@ class Frames:
         self.channels = 3 if in_colour else 1  # of the newest picture, as people are shown it
         whole = tuple(sides) in _ATARI_SCREENS
         self._blanked = [scaled(box, *(side / self._times for side in sides)) for box in score] if whole else []
-        meaning = f"{channels} channels of {height}×{width} pixels" + (", the score blanked" if self._blanked else "")
+        self.score_blanked = bool(self._blanked)
+        meaning = f"{channels} channels of {height}×{width} pixels" + (", the score blanked" * self.score_blanked)
         self.parts = [Part("frame", self.space.size, meaning)]
 
     def __call__(self, observation: Any, lead: tuple[int, ...] = ()) -> np.ndarray:

@@ -54,6 +54,7 @@ class GymnasiumSimulator:
             first.close()
             first, _ = make(task, self._shown.maker)
         self.parts = observe.parts
+        self.score_blanked = isinstance(observe, Frames) and observe.score_blanked
         self.spaces = Spaces(observe.space, self._controls.action)
         self.worlds = worlds
         seeds, starts = np.random.SeedSequence(seed).spawn(2)

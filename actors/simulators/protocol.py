@@ -45,7 +45,7 @@ class Simulator(Protocol):
     control_timestep: float  # simulated seconds a step
     episode_steps: int  # the longest episode
     odometer_name: str  # what `Transition.odometer` counts, "" if nothing
-    faults: FaultWatch
+    faults: FaultWatch  # counts the steps that fail, and gives up where there are too many
 
     def reset(self) -> np.ndarray:
         """Start every world anew: the first observations, [N, ...]. No two worlds alike."""

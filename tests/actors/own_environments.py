@@ -63,6 +63,17 @@ class Screen(Counter):
         return np.full((40, 50, 3), self.count, np.uint8)
 
 
+class Arcade(Counter):
+    """A screen that is bright all over, of a game of ALE's that it isn't."""
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+        self.observation_space = spaces.Box(0, 255, (side, side), np.uint8)
+
+    def observe(self) -> Any:
+        return np.full((self.side, self.side), 200, np.uint8)
+
+
 class Canvas(Counter):
     """Grey, and drawn into one array for ever."""
 
@@ -220,3 +231,5 @@ def nothing() -> int:
 
 
 gymnasium.register("mine/Acrobot-v1", "tests.actors.own_environments:Counter")
+for game, side in (("Pong-v5", 84), ("Breakout-v5", 90), ("VideoChess-v5", 84)):
+    gymnasium.register(f"ALE/{game}", "tests.actors.own_environments:Arcade", kwargs={"side": side})

@@ -8,6 +8,7 @@ import torch
 
 from actors.config import ActorsConfig
 from actors.device_sampler import DeviceSampler
+from actors.simulators.warp_engine import DeviceTransition
 from actors.worker import Worker, WorkerSpec
 from learner.policy import ActionNoise, Policy, PolicySpec
 from learner.ppo import PPO, PPOConfig
@@ -63,6 +64,20 @@ def test_a_broken_world_is_told_of_once_the_slab_is_whole(caplog: pytest.LogCapt
     assert np.argwhere(~seen.valid).tolist() == [[0, 2]]
     assert np.isfinite(seen.observation).all() and np.isfinite(seen.final_observation).all()
     assert "world 2: its state is not finite" in caplog.text
+    assert rollout.failed_steps == 1
+
+
+def test_every_step_that_failed_is_counted_though_its_world_is_told_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = sampler()
+    step = subject.simulator.step_on_device
+
+    def breaks(action: torch.Tensor) -> DeviceTransition:
+        subject.simulator._qvel[2, 0] = np.nan
+        return step(action)
+
+    monkeypatch.setattr(subject.simulator, "step_on_device", breaks)
+    rollout, _ = subject.sample()
+    assert (~rollout.on_host().valid).sum() == rollout.failed_steps == STEPS
 
 
 def test_a_worker_judges_a_slab_on_the_host_and_the_learner_takes_it_from_the_device() -> None:

@@ -216,3 +216,11 @@ def test_a_robot_that_falls_goes_on() -> None:
         transition = simulator.step(np.ones((2, 3), np.float32))
         assert not transition.terminated.any()
     assert simulator.state()[:, 1].max() < 0.7, "it lies on the ground"
+
+
+def test_the_score_of_a_game_is_blanked() -> None:
+    simulator = GymnasiumSimulator(f"{OWN}:ALE/Pong-v5", 2, 0)
+    for seen in (simulator.reset(), simulator.step(np.zeros(2, np.int64)).observation):
+        assert not seen[..., :9, :].any() and (seen[..., 9:, :] == 200).all()
+    assert simulator.score_blanked
+    simulator.close()

@@ -114,7 +114,7 @@ def test_slabs_versions_room_and_a_killed_actor(opened: Opened) -> None:
     assert {slab.policy_version for slab in slabs} <= {5, 6}
     again, still = pool.process_ids()
     assert again != first and still == second
-    assert [trouble.words for trouble in pool.troubles] == ["was restarted once", ""]
+    assert [trouble.words() for trouble in pool.troubles] == ["died once", ""]
     assert not alive(first)
 
 
@@ -167,6 +167,9 @@ def test_the_others_go_on_without_an_actor_whose_worlds_fail_for_good(opened: Op
     assert {slab.actor for slab in slabs if slab.steps} == {1, 2} and pool.deaths == 0
     assert [bool(trouble.stopped) for trouble in pool.troubles] == [True, False, False]
     stopped, *others = pool.statuses(timeout=5.0)
+    words, *nothing = [trouble.words() for trouble in pool.troubles]
+    assert words.endswith(f"steps failed and were left out, {stopped.doing}") and nothing == ["", ""]
+    assert "stopped" not in pool.troubles[0].words(shown=True), "beside its status"
     assert stopped.held_up and not any(other.held_up for other in others)
     assert (
         stopped.doing.startswith(f"stopped: {OWN}:NeverRight: ") and "RuntimeError: the motor is off" in stopped.doing

@@ -209,3 +209,9 @@ def test_three_grey_frames_are_shown_as_the_newest_of_them() -> None:
     assert not first.any() and (second[:, 2] == 1).all()
     [picture] = worlds.pictures(np.array([1]), second)
     assert picture.shape == (50, 60, 3) and (picture == 1).all()
+
+
+def test_the_score_of_a_game_is_blanked() -> None:
+    worlds = VectorWorlds(SyncVectorEnv([lambda: gymnasium.make("ALE/Pong-v5")] * 2))
+    seen = worlds.observed(np.full((2, 84, 84), 200, np.uint8))
+    assert not seen[..., :9, :].any() and (seen[..., 9:, :] == 200).all()

@@ -42,6 +42,17 @@ def test_the_engine_is_chosen_and_said(env: str, engine: str | None, taken: str,
     assert ("score" in job.choice) == (env == "VideoChess-v5")
 
 
+@pytest.mark.parametrize(
+    ("game", "left"),
+    [("Pong-v5", False), ("Breakout-v5", True), ("VideoChess-v5", True)],
+    ids=["blanked", "another shape", "an unknown game"],
+)
+def test_a_score_that_is_left_on_a_game_of_gymnasiums_is_said(game: str, left: bool) -> None:
+    job = job_for(f"tests.actors.own_environments:ALE/{game}")
+    assert job.config.engine == "gymnasium"
+    assert ("where it shows its score is not known" in job.choice) == left
+
+
 def test_clips_are_as_long_as_episodes_allow() -> None:
     lengths = {env: job_for(env).config.labels.clip_steps for env in ("CartPole-v1", "Pendulum-v1", "TicTacToe-v1")}
     assert lengths["Pendulum-v1"] == 50

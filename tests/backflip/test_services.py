@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -40,3 +41,24 @@ def test_neither_a_process_nor_a_connection_is_left(tmp_path: Path) -> None:
     while left := sockets(os.getpid()) - connections:  # gRPC closes its own in a thread
         assert time.monotonic() < give_up, left
         time.sleep(0.05)
+
+
+def test_what_died_is_told_while_it_goes_on_and_at_the_end(tmp_path: Path) -> None:
+    config = replace(PRESETS["cartpole"].config, out=tmp_path, name="run")
+    task = probe_task(config)
+    services = Services(config, create_run_folder(config), task.spaces, task.scene)
+    try:
+        services.wait_up()
+        assert services.facts.troubles == []
+        services.listen(troubles=lambda shown: [] if shown else ["actor 1: stopped: its worlds fail"])
+        processes = services.process_ids()
+        for part in ("label store", "reward service"):
+            os.kill(processes[part], signal.SIGKILL)
+        said = {"label store: died once, see store/store.log", "reward service: died once, see logs/reward_service.log"}
+        give_up = time.monotonic() + 30
+        while not said <= set(services.facts.troubles):
+            assert time.monotonic() < give_up, services.facts.troubles
+            time.sleep(0.05)
+    finally:
+        services.stop()
+    assert said | {"actor 1: stopped: its worlds fail"} <= set(services.facts.troubles)

@@ -129,6 +129,25 @@ def test_a_killed_store_is_revived_with_what_it_kept(supervisor: Supervisor, tmp
     store.stop()
 
 
+def test_a_death_is_counted_once_however_often_reviving_fails(supervisor: Supervisor) -> None:
+    running, revived = False, 0
+
+    def revive() -> None:
+        nonlocal running, revived
+        revived += 1
+        if revived == 1:
+            raise OSError("no memory is left")
+        running = True
+
+    supervisor.adopt("label store", lambda: running, revive)
+    supervisor.wait_up()
+    wait_for(lambda: running)
+    assert (revived, supervisor.deaths) == (2, {"label store": 1})
+    running = False
+    wait_for(lambda: running)
+    assert supervisor.deaths == {"label store": 2}, "it was alive in between"
+
+
 LAUNCHER = """
 import sys, time
 from pathlib import Path

@@ -65,7 +65,7 @@ def test_every_part_that_turns_questions_into_a_reward_says_what_it_does() -> No
         "labeling gateway": "waiting for candidate clips",
         "label store": "holds 3 answers",
         "teacher": "waiting for questions",
-        "reward service": "waiting for 20 answers to fit version 1, 3 so far",
+        "reward service": "waiting for 20 usable answers to fit version 1, 3 given so far",
     }
     paused = {"bob": "about 48% of 60 answers seem to name the wrong clip"}
     half = counts(asked=60, open=8, leased=2, used=50, labels=50)
@@ -74,10 +74,13 @@ def test_every_part_that_turns_questions_into_a_reward_says_what_it_does() -> No
         "labeling gateway": "asking",
         "label store": "holds 50 answers",
         "teacher": "answering",
-        "reward service": "scoring by version 3, 10 answers not fitted yet",
+        "reward service": "scoring by version 3, 10 label log entries not fitted yet",
         "raters": "bob is paused: about 48% of 60 answers seem to name the wrong clip",
     }
     assert amid["raters"].held_up, "the owner shall see it"
+    for fitted, said in ((49, "1 label log entry not fitted yet"), (50, "all fitted")):
+        parts = label_parts(config, half, fitted=fitted, version=3, paused={})
+        assert parts["reward service"].doing == f"scoring by version 3, {said}"
     assert "alarm" not in amid
     seen = Alarm("contradicted", 0.0, 100, 3, 2, {})
     over = Alarm("unfamiliar", 0.0, 50, 2, 1, {}, ended_at=1.0, ended_env_steps=60)

@@ -16,11 +16,13 @@ import pytest
 import backflip
 from actors.config import ActorsConfig
 from backflip.cli import main
+from backflip.display import Display
 from backflip.errors import UserError
 from backflip.presets import PRESETS
 from backflip.recorder import Snapshot, last_snapshot
 from backflip.run_folder import RunFolder, open_run_folder
-from backflip.training import Interrupted, train
+from backflip.system import Facts
+from backflip.training import Interrupted, not_learnt_from, train
 from labeling_gateway.config import LabelsConfig
 from learner.ppo import PPOConfig
 from reward_service.versions import newest_version
@@ -96,6 +98,18 @@ def test_a_policy_that_was_never_updated_is_said_to_be_so(tmp_path: Path, capfd:
     assert "Never updated" in (run.folder / "report.html").read_text()
 
 
+def test_what_was_answered_too_late_to_be_learnt_from_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = train(replace(SMALL, out=tmp_path, name="run", labels=replace(SMALL.labels, budget=25, ask_until=0.5)))
+    late, version = run.summary["labels_not_fitted"], run.summary["reward_model_version"]
+    assert late > 0 and f"\n{not_learnt_from(late, version)}\n" in capfd.readouterr().err
+    some = "1,200 entries of the label log came after reward version 3 was fitted: nothing was learnt from them"
+    assert not_learnt_from(1200, 3) == some
+    one = "1 entry of the label log came after reward version 3 was fitted: nothing was learnt from it"
+    assert not_learnt_from(1, 3) == one
+
+
 def test_an_update_that_goes_wrong_ends_in_one_line_with_the_policy_before_it(tmp_path: Path) -> None:
     wild = replace(SMALL.learner, learning_rate=1e30, epochs=5)
     config = replace(SMALL, out=tmp_path, name="run", reward="true", learner=wild)
@@ -136,8 +150,27 @@ def test_steps_that_failed_are_told_at_the_end(tmp_path: Path, capfd: pytest.Cap
     config = replace(SMALL, engine="gymnasium", task=f"{Crowded.__module__}:Raising", out=tmp_path, reward="true")
     run = train(replace(config, steps=600))
     [trouble] = run.summary["troubles"]
-    assert re.fullmatch(r"the worlds left out [2-9]\d* steps that failed", trouble)
+    assert re.fullmatch(r"\d+ steps failed and were left out", trouble)
     assert f"\n{trouble}\n" in capfd.readouterr().err
+
+
+def test_steps_that_failed_are_told_of_a_run_that_was_stopped_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = False
+
+    def interrupt(_: Display, now: Snapshot, facts: Facts) -> None:
+        nonlocal sent
+        if now.env_steps >= 600 and not sent:
+            sent = True
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Display, "show", interrupt)
+    config = replace(SMALL, engine="gymnasium", task=f"{Crowded.__module__}:Raising", out=tmp_path, reward="true")
+    with pytest.raises(Interrupted):
+        train(config)
+    assert sent
+    assert re.search(r"^\d+ steps failed and were left out$", capfd.readouterr().err, re.MULTILINE)
 
 
 def test_a_task_that_is_not_there_leaves_no_folder(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import backflip
 from backflip.errors import UserError
-from backflip.first_reward import Questionable, missing
+from backflip.first_reward import ClipSupply, missing
 from backflip.run_folder import RunFolder
 from backflip.system import Facts
 from backflip.wrapper import LearnedReward
@@ -170,16 +170,16 @@ def test_waiting_resets_what_nobody_else_does_and_says_that_episodes_are_too_sho
     strolls = SyncVectorEnv(worlds, autoreset_mode=AutoresetMode.DISABLED)
     labels = replace(TEACHER, clip_steps=7)
     envs = backflip.learned_reward(strolls, tmp_path / "run", steps=900, labels=labels)
-    with pytest.raises(UserError, match="after 1 s: no clip of 7 steps yet: the longest episode so far had 6; shorten"):
-        envs.wait_for_reward(1.0)
+    with pytest.raises(UserError, match="after 3 s: no clip of 7 steps yet: the longest episode so far had 6; shorten"):
+        envs.wait_for_reward(3.0)
     envs.close()
 
 
 def test_what_the_first_reward_waits_for_is_said() -> None:
     labels = backflip.LabelsConfig(budget=40, clip_steps=25)
-    seen = Questionable(longest=30)
+    seen = ClipSupply(longest=30)
     counts = Counts(asked=0, open=0, leased=0, used=0, later=0, candidates=0, waiting="")
-    service = Status("waiting for 10 answers to fit version 1, 4 so far")
+    service = Status("waiting for 10 usable answers to fit version 1, 4 given so far")
     facts = Facts(parts={"labeling gateway": Status("waiting for candidate clips"), "reward service": service})
     assert missing(seen, labels, counts, facts) == "no clip of 25 steps yet"
     seen.clips, upfront = 5, labels.upfront_questions
