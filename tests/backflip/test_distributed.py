@@ -218,6 +218,7 @@ def test_a_killed_launcher_leaves_nothing_and_its_run_goes_on(launch: Launch, tm
     assert len({label.query for label in labels}) == len(labels) <= 40
 
 
+@pytest.mark.slow  # half a minute
 def test_a_part_that_cannot_start_is_named_and_the_others_are_stopped(tmp_path: Path) -> None:
     config = replace(PRESETS["cartpole"].config, out=tmp_path, name="run")
     folder = create_run_folder(config)

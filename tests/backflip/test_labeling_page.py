@@ -137,6 +137,7 @@ def test_what_a_page_cannot_be_is_said_at_once(tmp_path: Path, words: tuple[str,
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow  # a training for one line
 def test_a_run_without_questions_has_no_page(tmp_path: Path) -> None:
     assert_one_line(backflip("serve-labels", tmp_path), "is not a run")
     folder = RunFolder(tmp_path)

@@ -115,6 +115,7 @@ def test_it_goes_on_where_kill_9_stopped_it(store: EmbeddedStore, tmp_path: Path
     assert second.end() == 0
 
 
+@pytest.mark.slow  # half a minute
 def test_it_scores_while_the_store_is_away_and_goes_on_when_it_is_back(store: EmbeddedStore, tmp_path: Path) -> None:
     store.process.kill()
     store.process.wait()

@@ -139,6 +139,7 @@ def test_a_reload_loses_nothing_and_undo_still_works(server: Server, ann: Browse
     page.unroute("**/api/v1/answers")
     wait_for_labels(page, server, 1)
     assert [(label.query, side(label)) for label in labels(server)] == [(first, "right")]
+    saved(page, "Your last answer")
     page.keyboard.press("z")
     assert shown(page, 2) == first
     assert server.gateway.counts().used == 0

@@ -54,6 +54,7 @@ class LabelPage {
       (answer, reason) => this.lost(answer, reason),
       () => this.report(),
     );
+    if (this.outbox.size) this.said = "Your last answer"; // which a reload interrupted
     for (const choice of Object.keys(SAID) as Choice[]) {
       found(`answer-${choice}`).addEventListener("click", () => this.answer(choice));
     }
