@@ -176,6 +176,7 @@ def test_the_others_go_on_without_an_actor_whose_worlds_fail_for_good(opened: Op
     )
 
 
+@pytest.mark.slow  # half a minute
 def test_the_last_actor_whose_worlds_fail_for_good_ends_the_collecting(opened: Opened) -> None:
     pool = opened(owns("NeverRight", "NeverRight"), ALONE)
     pool.wait_ready()
@@ -206,6 +207,7 @@ def test_sampling_waits_for_the_reward_service_and_says_so(opened: Opened, tmp_p
     serving.stop()
 
 
+@pytest.mark.slow  # half a minute
 def test_a_closed_pool_leaves_no_actor(opened: Opened) -> None:
     pool = opened(specs(1), ALONE)
     pool.wait_ready()

@@ -300,6 +300,7 @@ def test_a_stopped_run_goes_on_where_it_was(started: list[subprocess.Popen[str]]
     assert summary["wall_seconds"] > saved["wall_seconds"]
 
 
+@pytest.mark.slow  # a training
 def test_a_run_stopped_while_it_is_measured_is_finished_by_resume(finished: Path, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     subprocess.run(["cp", "-r", str(finished), str(folder.path)], check=True)
