@@ -164,7 +164,8 @@ class Gateway:
         sums = None if version == UNFITTED else scored.sums
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
-        picks = pick(len(newest), sums, wanted, labels.uniform_share, self._check_share(), self._checked_by(), rng)
+        check_share, checked_by = self._checks()
+        picks = pick(len(newest), sums, wanted, labels.uniform_share, check_share, checked_by, rng)
         for one in picks:
             a, b = considered[one.a], considered[one.b]
             clips |= {a.name: a.data, b.name: b.data}
@@ -191,18 +192,16 @@ class Gateway:
         self._watch.asking(said, [considered[clip] for one in picks for clip in (one.a, one.b)])
         return queries, clips
 
-    def _check_share(self) -> float:
-        """Share of the questions that are about what the reward model is sure of."""
+    def _checks(self) -> tuple[float, Literal["check", "alarm"]]:
+        """Share of the questions that are about what the reward model is sure of, and what chooses them."""
         labels = self._config.labels
         if self._watch.standing:
             # Answers that contradict whatever is learnt from them must not use up all that is left to ask.
-            return 1.0 if self._alarm_questions < labels.alarm_share * labels.questions else _SUSPICIOUS_CHECKS
+            has_room = self._alarm_questions < labels.alarm_share * labels.questions
+            return 1.0 if has_room else _SUSPICIOUS_CHECKS, ALARM
         if labels.check_share and self._watch.suspicious:
-            return max(labels.check_share, _SUSPICIOUS_CHECKS)
-        return labels.check_share
-
-    def _checked_by(self) -> Literal["check", "alarm"]:
-        return ALARM if self._watch.standing else CHECK
+            return max(labels.check_share, _SUSPICIOUS_CHECKS), CHECK
+        return labels.check_share, CHECK
 
     def _report(self, waiting: str) -> None:
         report = (self._candidates, waiting)
