@@ -50,6 +50,7 @@ class RunReport:
             "curves": {name: list(column) for name, column in zip(_CURVES, columns, strict=True)},
             "doing": {part: status.doing for part, status in facts.parts.items()},
             "held_up": [part for part, status in facts.parts.items() if status.held_up],
+            "troubles": facts.troubles,
             "reported_at": round(time.time(), 3),
         }
 

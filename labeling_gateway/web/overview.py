@@ -101,6 +101,7 @@ class Overview:
         report = report or {}
         curves = Curves(**(report.pop("curves", None) or {name: [] for name in Curves.model_fields}))
         doing, held_up = report.pop("doing", {}), report.pop("held_up", [])
+        troubles = report.pop("troubles", [])
         agreement, agreement_of = await self._agreed()
         alarms = await desk.call(desk.client.alarms)
         return RunView(
@@ -112,6 +113,7 @@ class Overview:
             curves=curves,
             doing=doing,
             held_up=held_up,
+            troubles=troubles,
             asked=counts.asked,
             open=counts.open,
             leased=counts.leased,

@@ -149,6 +149,9 @@ class RunView(BaseModel):
     curves: Curves
     doing: dict[str, str] = Field(description="What each part does or waits for.")
     held_up: list[str] = Field(description="Those parts that wait for something that should not let them wait.")
+    troubles: list[str] = Field(
+        description="What died, failed or stopped although the run went on, a line a part; since it was last started."
+    )
     asked: int
     open: int
     leased: int

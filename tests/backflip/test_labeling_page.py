@@ -150,12 +150,16 @@ def test_a_report_keeps_its_curves_short_and_finite(tmp_path: Path) -> None:
     report = RunReport(RunFolder(tmp_path))
     names = [field.name for field in fields(Snapshot)]
     now = replace(Snapshot(**dict.fromkeys(names, 0)), predicted_return=float("nan"))
-    facts = Facts(parts={"actor 0": Status("sampling"), "label store": Status("down", held_up=True)})
+    facts = Facts(
+        parts={"actor 0": Status("sampling"), "label store": Status("down", held_up=True)},
+        troubles=["label store: died once, see store/store.log"],
+    )
     for step in range(999):
         report.fields(replace(now, env_steps=step), facts)
     told = report.fields(replace(now, env_steps=999), facts)
     assert told["predicted_return"] is None
     assert told["doing"] == {"actor 0": "sampling", "label store": "down"} and told["held_up"] == ["label store"]
+    assert told["troubles"] == facts.troubles
     steps = told["curves"]["env_steps"]
     assert 100 < len(steps) <= 241 and steps == sorted(steps) and steps[0] == 0 and steps[-1] > 900
     assert LabelsConfig(source="web").questions == LabelsConfig().questions

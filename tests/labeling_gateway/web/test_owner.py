@@ -27,6 +27,7 @@ REPORT = {
     "reward_model_accuracy": 0.75,
     "reward_model_accuracy_of": 90,
     "doing": {"actor 0": "sampling"},
+    "troubles": ["actor 0: died once, see logs/actor-0.log"],
     "curves": {
         "env_steps": [0, 1000],
         "wall_seconds": [0.0, 1.0],
@@ -63,12 +64,14 @@ def test_everything_of_a_run_in_one_object(server: Server) -> None:
     assert (run["held_out_accuracy"], run["held_out_accuracy_of"]) == (0.75, 90)
     assert run["answers_per_minute"] == 1.0
     assert run["alarms"] == []
+    assert run["troubles"] == REPORT["troubles"] and "troubles" not in run["report"]
     assert run["doing"] == REPORT["doing"] and run["curves"] == REPORT["curves"]
     assert run["report"]["env_steps"] == 1000
     assert run["newest"] == server.gateway.read_labels("", 1)[0][0]
     server.gateway.report_run(REPORT | {"reported_at": time.time() - 60})
     time.sleep(0.6)
-    assert owner.get("run").json()["report"] is None, "it has said nothing for a while: it is not training"
+    over = owner.get("run").json()
+    assert over["report"] is None and over["troubles"] == [], "it has said nothing for a while: it is not training"
 
 
 def test_events_come_when_something_changed_and_not_too_often(server: Server) -> None:

@@ -59,6 +59,7 @@ class Dashboard {
     say(found("pause"), view.paused ? "Go on asking" : "Pause asking");
     this.showTiles(view);
     this.showDoing(view);
+    this.showTroubles(view);
     showAlarms(view.alarms);
     const { env_steps, true_return, predicted_return, accuracy } = view.curves;
     chart(
@@ -108,6 +109,11 @@ class Dashboard {
     found("doing").replaceChildren(
       ...parts.map(([part, what]) => made("div", {}, made("dt", {}, part), made("dd", {}, what))),
     );
+  }
+
+  private showTroubles({ troubles }: RunView): void {
+    found("troubles-title").hidden = found("troubles").hidden = troubles.length === 0;
+    found("troubles").replaceChildren(...troubles.map((line) => made("li", {}, line)));
   }
 
   private change(path: string, body: object): void {

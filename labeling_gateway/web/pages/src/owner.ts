@@ -10,6 +10,7 @@ export interface RunView {
   reported_at: number | null;
   curves: Curves;
   doing: Record<string, string>;
+  troubles: string[];
   asked: number;
   open: number;
   leased: number;
