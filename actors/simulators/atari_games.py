@@ -57,6 +57,8 @@ def is_even(memory: np.ndarray, reward: np.ndarray) -> np.ndarray:
     return (keeps_even(memory, reward) >= 5 / 6).astype(np.float32)
 
 
+_SCREENS = ((210, 160), (250, 160), (84, 84))  # height and width of whole ones, by ALE or its usual wrapper
+
 _ENDURO = _rows(63, 83)  # the panel: distance, day, cars to pass
 
 _GAMES = {
@@ -102,8 +104,15 @@ def ale_scores(task: str) -> tuple[Box, ...]:
     return game(task.rpartition(":")[2].removeprefix("ALE/")).blanked if is_ale(task) else ()
 
 
-def scaled(box: Box, height: float, width: float) -> Box:
-    """A box of an 84 x 84 screen on one that is so many pixels high and wide; what it covers in part, it covers."""
+def on_screen(boxes: Sequence[Box], sides: tuple[int, ...], times: int) -> list[Box]:
+    """Boxes of an 84 x 84 screen on one of (height, width) pixels that was made ``times`` smaller.
+
+    What they cover in part, they cover. Empty where those are not the sides of a whole screen.
+    """
+    return [_scaled(box, *(side / times for side in sides)) for box in boxes] if sides in _SCREENS else []
+
+
+def _scaled(box: Box, height: float, width: float) -> Box:
     rows, columns = (
         slice(math.floor(side.start * size / 84), math.ceil(side.stop * size / 84)) if side.stop else side
         for side, size in zip(box, (height, width), strict=True)

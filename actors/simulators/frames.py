@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from actors.simulators.atari_games import blank, scaled
+from actors.simulators.atari_games import blank, on_screen
 from actors.simulators.atari_scores import Box
 from actors.simulators.spaces import Flattening, Part, UnsupportedSpace, brief, is_picture
 from contracts.spaces import ObservationSpace
 
 _LARGEST_SIDE = 100  # pixels; what is larger is shrunk
-_ATARI_SCREENS = ((210, 160), (250, 160), (84, 84))  # height and width of whole ones, by ALE or its usual wrapper
 _SMALLEST_SIDE = 43  # pixels; the reward model's convolutions need them, and the policy's fewer
 
 
@@ -46,8 +45,7 @@ class Frames:
         self.space = ObservationSpace((channels, height, width))
         in_colour = channels / max(stack, math.prod(space.shape[:-3])) % 3 == 0
         self.channels = 3 if in_colour else 1  # of the newest picture, as people are shown it
-        whole = tuple(sides) in _ATARI_SCREENS
-        self._blanked = [scaled(box, *(side / self._times for side in sides)) for box in score] if whole else []
+        self._blanked = on_screen(score, tuple(sides), self._times)
         self.score_blanked = bool(self._blanked)
         meaning = f"{channels} channels of {height}×{width} pixels" + (", the score blanked" * self.score_blanked)
         self.parts = [Part("frame", self.space.size, meaning)]
