@@ -202,5 +202,4 @@ def _film(
         title=title,
         model=folder.run,
         height=None if filmed is None else size[1],
-        below=filmed is not None,
     )

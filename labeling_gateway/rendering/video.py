@@ -37,8 +37,7 @@ class Film:
     odometer_name: str = ""
     title: str = ""
     model: str = ""  # who predicted: bars of one model have one scale
-    height: int | None = None  # about how high small pictures are shown, see `enlarge`; None as they are
-    below: bool = False  # what is written stands below the pictures, not over them
+    height: int | None = None  # about how high a task's own pictures are shown, see `enlarge`; None of drawn ones
 
 
 def write_video(
@@ -66,7 +65,7 @@ def write_video(
     everything = [reel for row in reels for reel in row]
     height, width = (max(sides) for sides in zip(*(reel.frame(0).shape[:2] for reel in everything), strict=True))
     panel = any(reel.bars for reel in everything)
-    below = any(reel.film.below for reel in everything)
+    below = any(reel.film.height is not None for reel in everything)
     scales = {
         name: scale_of([bar for reel in everything if reel.film.model == name for bar in reel.bars or []])
         for name in {reel.film.model for reel in everything}

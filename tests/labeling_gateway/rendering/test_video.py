@@ -100,7 +100,7 @@ def test_films_lie_in_their_grid_and_a_short_one_waits_on_its_last_frame(tmp_pat
 
 
 def test_nothing_is_written_over_pictures_that_a_task_made_itself(tmp_path: Path) -> None:
-    film = Film(np.full((8, 120, 160, 3), 90, np.uint8), np.ones(8), np.zeros(8), "turns", "some game", below=True)
+    film = Film(np.full((8, 120, 160, 3), 90, np.uint8), np.ones(8), np.zeros(8), "turns", "some game", height=120)
     write_video(tmp_path / "a.mp4", [[film]], 1 / 30)
     picture = read(tmp_path / "a.mp4")[0][4]
     assert picture.shape == (138, 202, 3)
