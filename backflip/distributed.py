@@ -21,7 +21,7 @@ from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.errors import UserError
 from backflip.run_folder import RunFolder
-from backflip.services import Services, seen_in
+from backflip.services import Services
 from backflip.system import Facts, worker_specs
 from contracts.clip import Scene
 from contracts.spaces import Spaces
@@ -42,7 +42,6 @@ class DistributedSystem:
     def __init__(
         self, config: TrainConfig, folder: RunFolder, spaces: Spaces, scene: Scene, resumed_at: int = 0
     ) -> None:
-        self._folder = folder
         self._pool: ActorPool | None = None
         self._notices: list[str] = []
         self._started_ray = False
@@ -53,9 +52,10 @@ class DistributedSystem:
             if not ray.is_initialized():  # else the program's own, which goes on after us
                 self._started_ray = True
                 _start_ray(_slab_bytes(config, spaces) * (2 * config.actors.count + 2))
-            logs = folder.logs.resolve()  # Ray's processes may be elsewhere
-            specs = worker_specs(config, resumed_at=resumed_at)
-            specs = [replace(spec, log_file=logs / f"actor-{spec.number}.log") for spec in specs]
+            specs = [
+                replace(spec, log_file=folder.log_of(_name(spec.number)).resolve())  # Ray's processes may be elsewhere
+                for spec in worker_specs(config, resumed_at=resumed_at)
+            ]
             addresses = ServiceAddresses(folder.run, services.reward_address, services.store_url)
             self._pool = self.source = ActorPool(specs, addresses)
             self._pool.wait_ready()
@@ -66,7 +66,7 @@ class DistributedSystem:
         except BaseException:
             self.stop()
             raise
-        services.listen(self._actors, self._troubles)
+        services.listen(self._actors, {_name(number): one for number, one in enumerate(self._pool.troubles)})
 
     def after_update(self, progress: Progress, total_steps: int) -> None:
         now = time.monotonic()
@@ -85,9 +85,9 @@ class DistributedSystem:
             self.gateway.report_run(fields)
 
     def process_ids(self) -> dict[str, int]:
-        """Process of every part, by name; actors are actor-0, actor-1 …"""
+        """Process of every part, by name."""
         assert self._pool is not None
-        actors = {f"actor-{number}": pid for number, pid in enumerate(self._pool.process_ids())}
+        actors = {_name(number): pid for number, pid in enumerate(self._pool.process_ids())}
         return self._services.process_ids() | actors
 
     def stop(self) -> None:
@@ -101,15 +101,11 @@ class DistributedSystem:
 
     def _actors(self) -> dict[str, Status]:
         assert self._pool is not None
-        return {f"actor {number}": status for number, status in enumerate(self._pool.statuses())}
+        return {_name(number): status for number, status in enumerate(self._pool.statuses())}
 
-    def _troubles(self, shown: bool) -> list[str]:
-        assert self._pool is not None
-        return [
-            seen_in(f"actor {number}", words, self._folder.logs / f"actor-{number}.log")
-            for number, trouble in enumerate(self._pool.troubles)
-            if (words := trouble.words(shown=shown))
-        ]
+
+def _name(actor: int) -> str:
+    return f"actor {actor}"
 
 
 def _slab_bytes(config: TrainConfig, spaces: Spaces) -> int:

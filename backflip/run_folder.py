@@ -95,6 +95,10 @@ class RunFolder:
     def logs(self) -> Path:
         return self.path / "logs"
 
+    def log_of(self, part: str) -> Path:
+        """What a part's process said."""
+        return self.logs / f"{part.replace(' ', '_')}.log"
+
     @property
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"

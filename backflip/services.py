@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -40,10 +40,6 @@ _FACTS_SECONDS = 0.5
 _STORE = "label store"
 
 
-def _no_troubles(shown: bool) -> list[str]:
-    return []
-
-
 class Services:
     """All that a job needs beside what simulates and learns, supervised; whoever learns stands on the other side.
 
@@ -68,7 +64,7 @@ class Services:
         self._fitted = 0  # entries of the label log, as the reward service last said
         self._stopping = threading.Event()
         self._listening: threading.Thread | None = None
-        self._others_troubles: Callable[[bool], list[str]] = _no_troubles
+        self._others_troubles: Mapping[str, Trouble] = {}
         try:
             if config.needs_labels:
                 self._start_all(config, folder, spaces, scene)
@@ -85,14 +81,12 @@ class Services:
         self._hear(self.facts)  # a resume begins with what it had
         return notices
 
-    def listen(
-        self, others: Callable[[], dict[str, Status]] = dict, troubles: Callable[[bool], list[str]] = _no_troubles
-    ) -> None:
+    def listen(self, others: Callable[[], dict[str, Status]] = dict, troubles: Mapping[str, Trouble] = {}) -> None:
         """Keeps `facts` up to date from now on, beside the training, which never waits for them.
 
         Args:
             others: what further parts do, which are not of these.
-            troubles: a line on each of them in which something went wrong; told whether they are shown beside it.
+            troubles: what went wrong in each of them, by name; counted on there, and looked at until the end.
         """
         self._others_troubles = troubles
         self._listening = threading.Thread(target=self._listen, args=(others,), name="facts", daemon=True)
@@ -170,7 +164,7 @@ class Services:
     def _log_file(self, part: str) -> Path:
         if part == _STORE and self._store is not None and self._store.embedded is not None:
             return self._store.embedded.log_file
-        return self._folder.logs / f"{part.replace(' ', '_')}.log"
+        return self._folder.log_of(part)
 
     def _listen(self, others: Callable[[], dict[str, Status]]) -> None:
         while not self._stopping.wait(_FACTS_SECONDS):
@@ -186,10 +180,16 @@ class Services:
                 log.exception("the parts cannot be asked what they do")
 
     def _note_troubles(self, facts: Facts, *, shown: bool) -> None:
+        own = {name: Trouble(deaths=deaths) for name, deaths in self._supervisor.deaths.items()}
         facts.troubles = [
-            seen_in(name, Trouble(deaths=deaths).words(), self._log_file(name))
-            for name, deaths in self._supervisor.deaths.items()
-        ] + self._others_troubles(shown)
+            self._seen_in(name, words)
+            for name, trouble in {**own, **self._others_troubles}.items()
+            if (words := trouble.words(shown=shown))
+        ]
+
+    def _seen_in(self, part: str, words: str) -> str:
+        log_file = self._log_file(part)
+        return f"{part}: {words}" + (f", see {log_file.parent.name}/{log_file.name}" if log_file.exists() else "")
 
     def _settle(self) -> None:
         """Once nobody answers or fits any more: this is what the run has used, and what its reward model has seen."""
@@ -230,12 +230,6 @@ class Services:
         except StoreError as error:
             trouble[_STORE] = Status(str(error), held_up=True)
         facts.parts |= trouble
-
-
-def seen_in(part: str, words: str, log_file: Path) -> str:
-    """A line on what went wrong in a part, and where in the run's folder its log is, if it has one."""
-    where = f", see {log_file.parent.name}/{log_file.name}" if log_file.exists() else ""
-    return f"{part}: {words}{where}"
 
 
 def _answers(client: RewardClient) -> bool:

@@ -29,7 +29,7 @@ FACTS = Facts(
         "actor 0": Status("simulating"),
         "reward service": Status("down, restarting", held_up=True),
     },
-    troubles=["actor 1: died 3 times, see logs/actor-1.log"],
+    troubles=["actor 1: died 3 times, see logs/actor_1.log"],
 )
 
 

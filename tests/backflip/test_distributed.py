@@ -152,7 +152,7 @@ def test_whatever_is_killed_the_run_goes_on_and_every_label_is_there_once(launch
     assert error.splitlines()[-1].endswith(f"go on with `backflip resume {folder.path}`")
     assert "Traceback" not in error
     closing = error.splitlines()
-    assert any(re.fullmatch(r"actor \d: died once, see logs/actor-\d\.log", line) for line in closing)
+    assert any(re.fullmatch(r"actor \d: died once, see logs/actor_\d\.log", line) for line in closing)
     assert "reward service: died once, see logs/reward_service.log" in closing
     assert run.left() == []
     saved = progress(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from actors.trouble import Trouble
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from backflip.services import Services
@@ -50,15 +51,20 @@ def test_what_died_is_told_while_it_goes_on_and_at_the_end(tmp_path: Path) -> No
     try:
         services.wait_up()
         assert services.facts.troubles == []
-        services.listen(troubles=lambda shown: [] if shown else ["actor 1: stopped: its worlds fail"])
+        services.listen(troubles={"actor 0": Trouble(failed_steps=1), "actor 1": Trouble(stopped="its worlds fail")})
         processes = services.process_ids()
         for part in ("label store", "reward service"):
             os.kill(processes[part], signal.SIGKILL)
-        said = {"label store: died once, see store/store.log", "reward service: died once, see logs/reward_service.log"}
+        said = {
+            "label store: died once, see store/store.log",
+            "reward service: died once, see logs/reward_service.log",
+            "actor 0: 1 step failed and was left out",
+        }
         give_up = time.monotonic() + 30
         while not said <= set(services.facts.troubles):
             assert time.monotonic() < give_up, services.facts.troubles
             time.sleep(0.05)
+        assert len(services.facts.troubles) == 3, "that an actor stopped is said of it where the parts are shown"
     finally:
         services.stop()
     assert said | {"actor 1: stopped: its worlds fail"} <= set(services.facts.troubles)

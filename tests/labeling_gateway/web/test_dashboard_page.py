@@ -67,7 +67,7 @@ def test_what_went_wrong_is_seen_and_nothing_where_nothing_did(server: Server, o
     page = open_dashboard(owner, server)
     expect(page.locator("#budget-text")).to_be_visible()
     expect(page.get_by_role("heading", name="What went wrong")).to_be_hidden()
-    troubles = ["actor 1: died 2 times, see logs/actor-1.log", "label store: died once, see store/store.log"]
+    troubles = ["actor 1: died 2 times, see logs/actor_1.log", "label store: died once, see store/store.log"]
     server.gateway.report_run({"reported_at": time.time(), "troubles": troubles})
     expect(page.get_by_role("list", name="What went wrong").get_by_role("listitem")).to_have_text(troubles)
     server.gateway.report_run({"reported_at": time.time(), "troubles": []})

@@ -27,7 +27,7 @@ REPORT = {
     "reward_model_accuracy": 0.75,
     "reward_model_accuracy_of": 90,
     "doing": {"actor 0": "sampling"},
-    "troubles": ["actor 0: died once, see logs/actor-0.log"],
+    "troubles": ["actor 0: died once, see logs/actor_0.log"],
     "curves": {
         "env_steps": [0, 1000],
         "wall_seconds": [0.0, 1.0],
