@@ -53,7 +53,7 @@ def _counting(store: RunStore) -> tuple[Command, Command]:
 
 
 def _counts(replies: list[Any]) -> Counts:
-    (open, leased, asked, first, later, imported, labels, wanting), (candidates, waiting) = replies
+    (open, leased, asked, first, later, imported, labels, wanting, ahead), (candidates, waiting) = replies
     return Counts(
         asked=asked,
         open=open,
@@ -65,6 +65,7 @@ def _counts(replies: list[Any]) -> Counts:
         imported=int(imported or 0),
         labels=labels,
         wanting=wanting,
+        ahead=int(ahead or 0),
     )
 
 

@@ -7,13 +7,13 @@ from labeling_gateway import lua
 COUNTS = (
     lua.HEAD
     + """
-local sums = redis.call('HMGET', totals, 'first', 'later', 'imported')
+local sums = redis.call('HMGET', totals, 'first', 'later', 'imported', 'ahead')
 return {redis.call('ZCARD', queue), redis.call('ZCARD', leases), redis.call('LLEN', asked),
-  sums[1], sums[2], sums[3], redis.call('XLEN', labels), redis.call('ZCARD', later)}
+  sums[1], sums[2], sums[3], redis.call('XLEN', labels), redis.call('ZCARD', later), sums[4]}
 """
 )
-"""Returns open, leased and asked queries, first, later and imported opinions, labels, and queries that lack
-later opinions, all at one moment."""
+"""Returns open, leased and asked queries, first, later and imported opinions, labels, queries that lack
+later opinions, and queries that were asked ahead of their turn, all at one moment."""
 
 ASK = (
     lua.HEAD
@@ -32,6 +32,7 @@ if redis.call('EXISTS', ARGV[5], ARGV[6]) < 2 then
 end
 local seq = redis.call('RPUSH', asked, ARGV[2]) - tonumber(ARGV[8])
 redis.call('HSET', record, 'body', ARGV[3], 'seq', seq)
+if tonumber(ARGV[8]) > 0 then redis.call('HINCRBY', totals, 'ahead', 1) end
 if tonumber(ARGV[7]) > 1 then redis.call('HSET', record, 'opinions', ARGV[7]) end
 redis.call('ZADD', queue, seq, ARGV[2])
 return 'asked'

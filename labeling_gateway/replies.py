@@ -30,6 +30,7 @@ class Counts:
     imported: int = 0  # answers of other runs that stand
     labels: int = 0  # entries of the log, whatever they say
     wanting: int = 0  # answered questions that lack later opinions, beside the budget
+    ahead: int = 0  # of those asked, chosen by an alarm, and so put before all others
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,6 @@ class Gateway:
         asked = list(client.asked())
         self._pool = Pool(name for query in asked for name in (query.clip_a, query.clip_b))
         self._watch = Watch(client, asked)
-        self._alarm_questions = sum(query.chosen_by == ALARM for query in asked)
         self._candidates = client.counts().candidates
         self._scoring_from = 0.0  # on the monotonic clock, after the reward service did not answer
         self._reported: tuple[int, str] | None = None
@@ -113,7 +112,7 @@ class Gateway:
         elif time.monotonic() < self._scoring_from:
             waiting = "the reward service"
         else:
-            queries, clips = self._choose(wanted, counts.asked)
+            queries, clips = self._choose(wanted, counts)
             asked = self._client.ask(queries, clips, labels.questions) if queries else 0
             self._pool.remove(clips)
             if time.monotonic() < self._scoring_from:
@@ -152,9 +151,9 @@ class Gateway:
         self._scoring_from = 0.0
         return scored
 
-    def _choose(self, wanted: int, asked: int) -> tuple[list[Query], dict[str, bytes]]:
+    def _choose(self, wanted: int, counts: Counts) -> tuple[list[Query], dict[str, bytes]]:
         labels = self._config.labels
-        rng = np.random.default_rng([self._config.seed, asked])
+        rng = np.random.default_rng([self._config.seed, counts.asked])
         newest = self._pool.newest(2 * PAIRS_PER_QUESTION * wanted)
         considered = [*newest, *self._watch.judged(newest[0].scene)]
         scored = self._score_clips(considered)
@@ -164,12 +163,12 @@ class Gateway:
         sums = None if version == UNFITTED else scored.sums
         queries: list[Query] = []
         clips: dict[str, bytes] = {}
-        check_share, checked_by = self._checks()
+        check_share, checked_by = self._checks(counts.ahead)
         picks = pick(len(newest), sums, wanted, labels.uniform_share, check_share, checked_by, rng)
         for one in picks:
             a, b = considered[one.a], considered[one.b]
             clips |= {a.name: a.data, b.name: b.data}
-            id = f"{asked + len(queries):06d}-{content_hash((a.name + b.name).encode())[:12]}"
+            id = f"{counts.asked + len(queries):06d}-{content_hash((a.name + b.name).encode())[:12]}"
             queries.append(
                 Query(
                     id=id,
@@ -188,16 +187,15 @@ class Gateway:
             pairs = np.array([(one.a, one.b) for one in picks])
             for query, claim in zip(queries, claims(sums, pairs), strict=True):
                 said[query.id] = replace(claim, doubted=query.chosen_by == "disagreement")
-        self._alarm_questions += sum(query.chosen_by == ALARM for query in queries)
         self._watch.asking(said, [considered[clip] for one in picks for clip in (one.a, one.b)])
         return queries, clips
 
-    def _checks(self) -> tuple[float, Literal["check", "alarm"]]:
+    def _checks(self, asked_by_alarm: int) -> tuple[float, Literal["check", "alarm"]]:
         """Share of the questions that are about what the reward model is sure of, and what chooses them."""
         labels = self._config.labels
         if self._watch.standing:
             # Answers that contradict whatever is learnt from them must not use up all that is left to ask.
-            has_room = self._alarm_questions < labels.alarm_share * labels.questions
+            has_room = asked_by_alarm < labels.alarm_share * labels.questions
             return 1.0 if has_room else _SUSPICIOUS_CHECKS, ALARM
         if labels.check_share and self._watch.suspicious:
             return max(labels.check_share, _SUSPICIOUS_CHECKS), CHECK

@@ -149,6 +149,8 @@ def test_the_clips_an_alarm_is_about_are_what_the_policy_does_now(client: Gatewa
 def test_alarm_questions_go_before_those_that_wait(client: GatewayClient) -> None:
     waiting = ask(client, 3)
     (urgent,) = ask(client, 1, chosen_by=ALARM)
+    client.ask([urgent], {}, 100)  # again, as after a lost connection
+    assert (client.counts().asked, client.counts().ahead) == (4, 1)
     order = []
     while (held := client.lease("ann", 60)) is not None:
         order.append(held.query.id)
