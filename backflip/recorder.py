@@ -6,7 +6,7 @@ import json
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from statistics import fmean
 
 from torch.utils.tensorboard import SummaryWriter
@@ -50,11 +50,14 @@ class Snapshot:
     alarms_raised: int = 0  # in all, for a reward model that may be fooled; older runs noted none
     alarms_standing: int = 0
     reward_model_accuracy_of: int = 0  # held-out answers; older runs didn't note it
-    labels_not_fitted: int = 0  # log entries after the newest reward model's fit; older runs didn't note it
+    log_entries_not_fitted: int = 0  # that came after the newest reward model's fit; older runs didn't note it
 
     @property
     def times_real_time(self) -> float:
         return self.simulated_seconds / self.wall_seconds if self.wall_seconds else 0.0
+
+
+_FIGURES = {field.name for field in fields(Snapshot)}
 
 
 class Recorder:
@@ -128,7 +131,7 @@ class Recorder:
             alarms_raised=len(facts.alarms),
             alarms_standing=sum(alarm.ended_at is None for alarm in facts.alarms),
             reward_model_accuracy_of=facts.held_out_answers,
-            labels_not_fitted=facts.labels_not_fitted,
+            log_entries_not_fitted=facts.log_entries_not_fitted,
         )
 
     def _write(self) -> None:
@@ -156,7 +159,8 @@ def last_snapshot(folder: RunFolder) -> Snapshot | None:
         return None
     for line in reversed(folder.progress.read_text().splitlines()):
         with suppress(ValueError):  # the last line of a run that was killed may be torn
-            return Snapshot(**json.loads(line))
+            noted = json.loads(line)
+            return Snapshot(**{name: noted[name] for name in noted if name in _FIGURES})  # an older run noted others
     return None
 
 

@@ -111,7 +111,7 @@ class SerialSystem:
             labels_used=counts.used,
             labels_budget=self._config.labels.questions,
             labels_imported=counts.imported,
-            labels_not_fitted=max(0, counts.labels - report.answers),
+            log_entries_not_fitted=max(0, counts.labels - report.answers),
             reward_version=report.version,
             held_out_accuracy=report.held_out_accuracy,
             held_out_answers=report.held_out_answers,

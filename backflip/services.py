@@ -199,7 +199,7 @@ class Services:
             self._take_report(self.facts, newest_version(self._folder.reward_model).report)
             counts = self.gateway.counts()
             self.facts.labels_used = counts.used
-            self.facts.labels_not_fitted = max(0, counts.labels - self._fitted)
+            self.facts.log_entries_not_fitted = max(0, counts.labels - self._fitted)
 
     def _take_report(self, facts: Facts, report: FitReport) -> None:
         facts.reward_version = report.version
@@ -221,7 +221,7 @@ class Services:
             budget = gateway.control().budget
             facts.labels_budget = self._config.labels.questions if budget is None else budget
             facts.labels_imported = counts.imported
-            facts.labels_not_fitted = max(0, counts.labels - self._fitted)
+            facts.log_entries_not_fitted = max(0, counts.labels - self._fitted)
             facts.alarms = gateway.alarms()
             paused = gateway.paused_raters()
             facts.parts |= label_parts(self._config, counts, self._fitted, facts.reward_version, paused, facts.alarms)

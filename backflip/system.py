@@ -36,7 +36,7 @@ class Facts:
     labels_used: int = 0
     labels_budget: int = 0  # what the owner of a labeling page made of it, else the config's
     labels_imported: int = 0
-    labels_not_fitted: int = 0  # entries of the log, of any kind, that came after the newest reward model's fit
+    log_entries_not_fitted: int = 0  # what the log has beyond the newest fit: answers, second opinions and withdrawals
     reward_version: int = 0
     held_out_accuracy: float | None = None
     held_out_answers: int = 0  # that it is taken over

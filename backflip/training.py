@@ -143,7 +143,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     last = replace(
         recorder.last,
         labels_used=facts.labels_used,
-        labels_not_fitted=facts.labels_not_fitted,
+        log_entries_not_fitted=facts.log_entries_not_fitted,
         reward_model_version=facts.reward_version,
         reward_model_accuracy=facts.held_out_accuracy,
         reward_model_accuracy_of=facts.held_out_answers,
@@ -220,8 +220,8 @@ def _finish(
             f"the policy was never updated: all steps were over before a reward model was fitted, and "
             f"{last.labels_used} questions answered; more --steps leave time for that"
         )
-    elif last.labels_not_fitted:
-        display.say(not_learnt_from(last.labels_not_fitted, last.reward_model_version))
+    elif last.log_entries_not_fitted:
+        display.say(not_learnt_from(last.log_entries_not_fitted, last.reward_model_version))
     display.say(f"look at {folder.report}" + (f" and {folder.video}" if folder.video.exists() else ""))
     return Run(folder.path, summary)
 
@@ -272,7 +272,7 @@ def _summary(
         "simulated_seconds": round(last.simulated_seconds, 2),
         "times_real_time": round(last.times_real_time, 1),
         "labels_used": last.labels_used,
-        "labels_not_fitted": last.labels_not_fitted,
+        "log_entries_not_fitted": last.log_entries_not_fitted,
         "labels_budget": last.labels_budget,
         "reward_model_version": last.reward_model_version,
         "reward_model_accuracy": last.reward_model_accuracy,

@@ -59,3 +59,14 @@ def test_a_resume_that_is_stopped_at_once_says_what_was_known(tmp_path: Path) ->
     last = last_snapshot(folder)
     assert last is not None
     assert (last.env_steps, last.labels_used, last.reward_model_version, last.policy_version) == (100, 3, 2, 1)
+
+
+def test_a_figure_that_is_noted_no_more_is_passed_over(tmp_path: Path) -> None:
+    config = replace(PRESETS["cartpole"].config, out=tmp_path, name="run")
+    folder = create_run_folder(config)
+    with Recorder(folder, config, 0.02, Progress()) as recorder:
+        note(recorder, 100, 3)
+    *_, line = folder.progress.read_text().splitlines()
+    folder.progress.write_text(json.dumps(json.loads(line) | {"of_an_older_run": 1}) + "\n")
+    last = last_snapshot(folder)
+    assert last is not None and last.labels_used == 3

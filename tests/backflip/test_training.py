@@ -58,7 +58,7 @@ def test_a_finished_run_has_everything(finished: Path) -> None:
     assert summary["labels_used"] == len(labels_of(folder)) == 25
     fitted = newest_version(folder.reward_model).report
     assert summary["reward_model_version"] == fitted.version >= 1
-    assert summary["labels_not_fitted"] == 25 - fitted.answers > 0
+    assert summary["log_entries_not_fitted"] == 25 - fitted.answers > 0
     assert summary["steps_per_second"] == pytest.approx(summary["env_steps"] / summary["wall_seconds"], rel=0.01)
     assert summary["simulated_seconds"] == pytest.approx(summary["env_steps"] * 0.02)
     assert summary["times_real_time"] == pytest.approx(summary["simulated_seconds"] / summary["wall_seconds"], rel=0.02)
@@ -102,7 +102,7 @@ def test_what_was_answered_too_late_to_be_learnt_from_is_said(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run = train(replace(SMALL, out=tmp_path, name="run", labels=replace(SMALL.labels, budget=25, ask_until=0.5)))
-    late, version = run.summary["labels_not_fitted"], run.summary["reward_model_version"]
+    late, version = run.summary["log_entries_not_fitted"], run.summary["reward_model_version"]
     assert late > 0 and f"\n{not_learnt_from(late, version)}\n" in capfd.readouterr().err
     some = "1,200 entries of the label log came after reward version 3 was fitted: nothing was learnt from them"
     assert not_learnt_from(1200, 3) == some
