@@ -1,135 +1,32 @@
-"""Actors on Ray: addresses, restarts and machines. No step loop crosses a process."""
+"""The actors as the learner has them: who gets work, who died, who stopped. No step loop crosses a process."""
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
-import torch
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.simulators.protocol import SimulationFault
+from actors.ray_actor import RolloutActor, ServiceAddresses, WorldsFailed
 from actors.trouble import Trouble
-from actors.worker import ActorFailed, Worker, WorkerSpec
-from contracts import log as log_setup
-from contracts.memory import keep_freed_memory
+from actors.worker import ActorFailed, WorkerSpec
 from contracts.rollout import Rollout
 from contracts.status import Status
-from labeling_gateway.client import GatewayClient, StoreError
 from learner.policy import PolicySnapshot
-from reward_service.client import RewardClient, RewardServiceUnavailable
 
 log = logging.getLogger("backflip.actors")
 
-_RETRY_SECONDS = 0.5
 _POLL_SECONDS = 0.2
 _AFTER_DEATH_SECONDS = 1.0
 _START_SECONDS = 120.0
-
-
-class WorldsFailed(ActorFailed):
-    """Its worlds fail for good, which says nothing about those of the other actors."""
-
-
-@dataclass(frozen=True)
-class ServiceAddresses:
-    """Where an actor finds the services; a None is a service that this job does not use."""
-
-    run: str
-    reward: str | None
-    store_url: str | None
-
-
-class RolloutActor:
-    """A `Worker` with an address. Runs its slabs on one thread and answers `status` on another."""
-
-    def __init__(self, spec: WorkerSpec, services: ServiceAddresses) -> None:
-        file = spec.log_file if spec.log_file and spec.log_file.parent.is_dir() else None  # else another machine's
-        log_setup.setup(f"actor-{spec.number}", file=file)
-        torch.set_num_threads(1)
-        keep_freed_memory()
-        if ray.get_runtime_context().was_current_actor_reconstructed:
-            # Not the same episodes over again.
-            spec = dataclasses.replace(spec, seed=spec.seed + os.getpid())
-        self._status = Status("starting")
-        self._reward = RewardClient(services.reward) if services.reward else None
-        with _in_one_line():
-            gateway = _reach_store(services.store_url, services.run) if services.store_url else None
-            self._worker = Worker(spec, self._score if self._reward else None, gateway.offer if gateway else None)
-
-    def slab(self, snapshot: PolicySnapshot) -> Rollout:
-        self._status = Status("simulating")
-        with _in_one_line():
-            rollout = self._worker.slab(snapshot, on_host=True)  # another process learns from it
-        self._status = Status("waiting for work")
-        return rollout
-
-    def status(self) -> Status:
-        return self._status
-
-    def process_id(self) -> int:
-        return os.getpid()
-
-    def _score(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
-        """Waits out a reward service that is down: this slab is held, and no further one is sampled."""
-        assert self._reward is not None
-        waiting_since: float | None = None
-        while True:
-            try:
-                self._status = Status("having a slab scored") if waiting_since is None else self._status
-                scores = self._reward.score(observation, action)
-            except RewardServiceUnavailable as error:
-                if waiting_since is None:
-                    waiting_since = time.monotonic()
-                    log.warning("sampling pauses: %s", error)
-                waited = time.monotonic() - waiting_since
-                self._status = Status(f"waiting {waited:.0f} s for the reward service", held_up=True)
-                time.sleep(_RETRY_SECONDS)
-            else:
-                if waiting_since is not None:
-                    log.info("sampling goes on after %.0f s", time.monotonic() - waiting_since)
-                return scores.reward, scores.version
-
-
-@contextmanager
-def _in_one_line() -> Iterator[None]:
-    """What goes wrong in an actor crosses to the learner as a line, since not every exception can be pickled."""
-    try:
-        yield
-    except Exception as error:
-        log.exception("the actor failed")
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        kind = WorldsFailed if isinstance(error, SimulationFault) else ActorFailed
-        raise kind(lines[-1]) from None
-
-
-def _reach_store(url: str, run: str) -> GatewayClient:
-    """Waits for a store that is away just when an actor is restarted; the other actors go on."""
-    while True:
-        try:
-            return GatewayClient(url, run)
-        except StoreError as error:
-            log.warning("waiting for the label store: %s", error)
-            time.sleep(_RETRY_SECONDS)
-
-
-def _environment() -> dict[str, str]:
-    """By which an actor's process finds this program and modules of the user's own, and computes on one thread."""
-    found_in = [str(Path(__file__).resolve().parent.parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, found_in)), "OMP_NUM_THREADS": "1"}
 
 
 class ActorPool:
@@ -292,6 +189,12 @@ class ActorPool:
                 with self._changed:
                     self._ready.append(rollout)
                     self._changed.notify_all()
+
+
+def _environment() -> dict[str, str]:
+    """By which an actor's process finds this program and modules of the user's own, and computes on one thread."""
+    found_in = [str(Path(__file__).resolve().parent.parent), os.getcwd(), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, found_in)), "OMP_NUM_THREADS": "1"}
 
 
 def _status(call: Any) -> Status:

@@ -16,7 +16,8 @@ import ray
 from ray._private import ray_constants
 from ray._private import worker as ray_worker
 
-from actors.ray_pool import ActorPool, ServiceAddresses
+from actors.ray_actor import ServiceAddresses
+from actors.ray_pool import ActorPool
 from actors.worker import ActorFailed
 from backflip.config import TrainConfig
 from backflip.errors import UserError

@@ -15,7 +15,8 @@ import pytest
 import ray
 
 from actors.config import ActorsConfig
-from actors.ray_pool import ActorPool, ServiceAddresses
+from actors.ray_actor import ServiceAddresses
+from actors.ray_pool import ActorPool
 from actors.simulators.registry import make_simulator
 from actors.worker import ActorFailed, WorkerSpec
 from backflip.distributed import DistributedSystem, _start_ray  # pyright: ignore[reportPrivateUsage]
