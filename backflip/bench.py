@@ -27,10 +27,10 @@ from actors.tasks.catalogue import TASKS
 from actors.tasks.task import Task
 from backflip.distributed import DistributedSystem
 from backflip.errors import UserError
+from backflip.finishing import package_versions
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from backflip.system import probe_task
-from backflip.training import package_versions
 from benchmarks.scoring import measure as measure_scoring
 from contracts.memory import keep_freed_memory
 from contracts.rollout import Rollout

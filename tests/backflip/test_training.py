@@ -18,11 +18,12 @@ from actors.config import ActorsConfig
 from backflip.cli import main
 from backflip.display import Display
 from backflip.errors import UserError
+from backflip.finishing import not_learnt_from
 from backflip.presets import PRESETS
 from backflip.recorder import Snapshot, last_snapshot
 from backflip.run_folder import RunFolder, open_run_folder
 from backflip.system import Facts
-from backflip.training import Interrupted, not_learnt_from, train
+from backflip.training import Interrupted, train
 from labeling_gateway.config import LabelsConfig
 from learner.ppo import PPOConfig
 from reward_service.versions import newest_version
