@@ -14,20 +14,16 @@ from redis.client import PubSub
 
 from contracts.clip import Clip, Scene
 from contracts.encoding import canonical_json, content_hash
-from contracts.label import ALARM, Choice, Label, Lease, Query
-from labeling_gateway import alarm_log, label_log, leasing, ownership, queue_scripts
+from contracts.label import Choice, Label, Lease, Query
+from labeling_gateway import alarm_log, label_log, leasing, ownership, questions, queue_scripts
 from labeling_gateway.alarms import Alarm
-from labeling_gateway.durable import Command
 from labeling_gateway.evidence import Claim
 from labeling_gateway.hasty import Hasty
 from labeling_gateway.leasing import Given, Taken, Turn
 from labeling_gateway.raters import RaterBook
 from labeling_gateway.replies import Answered, Checks, Control, Counts, Progress, Rater, Receipt
 from labeling_gateway.run_store import RunStore
-from labeling_gateway.store import StoreError, connect
-
-_PAGE = 500  # questions looked up in one round trip
-_AHEAD = 1_000_000_000  # places, more than a run has questions: what an alarm is about is asked first
+from labeling_gateway.store import StoreError, connect  # noqa: F401  # other rooms catch the one
 
 
 class GatewayClient:
@@ -72,10 +68,7 @@ class GatewayClient:
 
     def put_scene(self, scene: Scene) -> str:
         """Keeps what draws this run's clips; returns its hash."""
-        data = scene.to_bytes()
-        name = content_hash(data)
-        self._session.commit(("SET", self.keys.scene(name), data))
-        return name
+        return questions.put_scene(self._store, scene)
 
     # What labelers do.
 
@@ -234,10 +227,7 @@ class GatewayClient:
 
     def query(self, id: str) -> Query:
         """Raises LookupError where no such question was asked."""
-        (body,) = self._session.run(("HGET", self.keys.query(id), "body"))
-        if body is None:
-            raise LookupError(f"run {self.keys.run} has no question {id}")
-        return Query.from_bytes(body)
+        return questions.query(self._store, id)
 
     def clips(self, query: Query, *, with_oracle: bool = False) -> tuple[Clip, Clip]:
         """Both clips; the oracle is for scripted teachers and evaluation only."""
@@ -246,31 +236,19 @@ class GatewayClient:
 
     def clip_bytes(self, query: Query) -> tuple[bytes, bytes]:
         """Both clips as they were put. Raises LookupError where one is missing."""
-        names = (query.clip_a, query.clip_b)
-        found = self._session.run(*(("GET", self.keys.clip(name)) for name in names))
-        for name, data in zip(names, found, strict=True):
-            if data is None:
-                raise LookupError(f"run {self.keys.run} has no clip {name}, which question {query.id} names")
-        return found[0], found[1]
+        return questions.clip_bytes(self._store, query)
 
     def clip_data(self, hash: str) -> bytes:
         """One clip as it was put. Raises LookupError where there is none."""
-        (data,) = self._session.run(("GET", self.keys.clip(hash)))
-        if data is None:
-            raise LookupError(f"run {self.keys.run} has no clip {hash}")
-        return data
+        return questions.clip_data(self._store, hash)
 
     def clips_data(self, hashes: list[str]) -> dict[str, bytes]:
         """Those of these clips that there are, as they were put."""
-        found = self._session.run(*(("GET", self.keys.clip(hash)) for hash in hashes)) if hashes else []
-        return {hash: data for hash, data in zip(hashes, found, strict=True) if data is not None}
+        return questions.clips_data(self._store, hashes)
 
     def scene(self, hash: str) -> Scene:
         """Raises LookupError where no such scene was put."""
-        (data,) = self._session.run(("GET", self.keys.scene(hash)))
-        if data is None:
-            raise LookupError(f"run {self.keys.run} has no scene {hash}")
-        return Scene.from_bytes(data)
+        return questions.scene(self._store, hash)
 
     def counts(self) -> Counts:
         """All at one moment, but for what the gateway says of itself."""
@@ -315,18 +293,7 @@ class GatewayClient:
         On return all is on disk. The clips are there before any of the questions can be leased. Those
         chosen by `ALARM` go before all others that are open.
         """
-        self._session.commit(*(("SET", self.keys.clip(name), data) for name, data in clips.items()))
-        commands: list[Command] = []
-        for query in queries:
-            names = (self.keys.clip(query.clip_a), self.keys.clip(query.clip_b))
-            ahead = _AHEAD if query.chosen_by == ALARM else 0
-            fields = (query.id, query.to_bytes(), budget, *names, query.opinions, ahead)
-            commands.append(self._store.script(queue_scripts.ASK, *fields))
-        replies = self._session.commit(*commands)
-        if b"clips" in replies:
-            lost = queries[replies.index(b"clips")].id
-            raise StoreError(f"the store has lost a clip of question {lost} right after it was put")
-        return replies.count(b"asked")
+        return questions.ask(self._store, queries, clips, budget)
 
     def note_alarm(self, alarm: Alarm) -> None:
         """Keeps an alarm that was raised, or has ended; on disk when this returns."""
@@ -342,10 +309,7 @@ class GatewayClient:
 
     def asked(self) -> Iterator[Query]:
         """All questions, in the order they were asked."""
-        (ids,) = self._session.run(("LRANGE", self.keys.asked, 0, -1))
-        for start in range(0, len(ids), _PAGE):
-            page = [("HGET", self.keys.query(id.decode()), "body") for id in ids[start : start + _PAGE]]
-            yield from map(Query.from_bytes, self._session.run(*page))
+        return questions.asked(self._store)
 
     def subscribe(self) -> PubSub:
         """Candidate clips as they are offered."""
