@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from actors.simulators.atari_games import ale_scores
 from actors.simulators.envpool_tasks import About, about, own_reward
 from actors.simulators.frames import Frames, as_pictures, observing
-from actors.simulators.gymnasium_physics import physics_of, require_physics, scene_of
+from actors.simulators.gymnasium_physics import edited_by, physics_of, require_physics, scene_of
 from actors.simulators.gymnasium_worlds import as_picture, one_line, stacked
 from actors.simulators.saved_model import SavedModel, save
 from actors.simulators.spaces import Controls, UnsupportedSpace
@@ -30,15 +30,16 @@ class VectorWorlds:
     can be drawn. Elsewhere clips are films, of what they render or else of the frames that they observe; where
     there is neither, a state is the observation. Observations and actions become what our own engines make of them.
 
-    Worlds that render are reset and drawn once, to see that they do.
+    Worlds that render are reset and drawn once, to see that they do; the first of those on MuJoCo is reset some times,
+    below its wrappers, to find what resets move by hand, such as goals.
 
     Args:
         question: what people are asked about two clips; "" takes the one that is known for the task.
         score: what a scripted teacher judges by; None takes the task's own, in a form that varies from step to step.
 
     Raises:
-        ValueError: observations or actions are of a kind that is not supported, they render no pictures although
-            they were made to, or nothing says how episodes restart.
+        ValueError: observations or actions are of a kind that is not supported, they cannot be reset, render no
+            pictures although they were made to, or nothing says how episodes restart.
     """
 
     def __init__(self, envs: VectorEnv, question: str = "", score: Score | None = None) -> None:
@@ -56,7 +57,7 @@ class VectorWorlds:
         known_score = own_reward if observed.is_frames else known.score  # which knows what it finds in a vector
         self.score = known_score if score is None else score
         self._worlds = _mujoco_worlds(envs)
-        self._saved = _saved(self._worlds)
+        self._saved = _saved(self.name, self._worlds)
         self._renders = self._saved is None and envs.render_mode == "rgb_array"
         filmed = self._saved is None and (self._renders or observed.is_frames)
         self.scene = _scene(self.name, self._worlds, self._saved, known, question or known.question, filmed=filmed)
@@ -151,14 +152,18 @@ def _mujoco_worlds(envs: VectorEnv) -> list[gymnasium.Env]:
     return worlds if all(physics_of(world) is not None for world in worlds) else []
 
 
-def _saved(worlds: list[gymnasium.Env]) -> SavedModel | None:
-    """The model that draws them. What resets move by hand is not looked for: these worlds are not ours to reset."""
+def _saved(name: str, worlds: list[gymnasium.Env]) -> SavedModel | None:
+    """The model that draws them. Raises ValueError where the first cannot be reset."""
     if not worlds:
         return None
     models = [require_physics(world)[0] for world in worlds]
     if len({(model.nq, model.nv, model.nbody) for model in models}) > 1:
         return None  # as many models as worlds
-    return save(models[0])
+    try:
+        edited = edited_by(worlds[0].unwrapped)  # wrappers may count episodes, or film them
+    except Exception as error:
+        raise ValueError(f"{name}: it cannot be reset: {one_line(error)}") from None
+    return save(require_physics(worlds[0])[0], edited)
 
 
 def _scene(

@@ -21,13 +21,18 @@ def physics_of(env: gymnasium.Env) -> tuple[mujoco.MjModel, mujoco.MjData] | Non
 
 
 def edited_by(env: gymnasium.Env) -> Edited:
-    """What its resets move beside the joints, found by resetting it some times; and what mocap bodies hold."""
+    """What its resets move beside the joints, found by resetting it some times; and what mocap bodies hold.
+
+    Its own source of random numbers is as before.
+    """
+    own = env.unwrapped.np_random
     places, sites = [], []
     for seed in range(_RESETS):
         env.reset(seed=seed)
         model, _ = require_physics(env)
         places.append(np.hstack((model.body_pos, model.body_quat)))
         sites.append(model.site_pos.copy())
+    env.unwrapped.np_random = own
     model, _ = require_physics(env)
     mocaps = np.flatnonzero(model.body_mocapid >= 0)
     moved_sites = _varying(sites)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import gymnasium
@@ -13,7 +14,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 
 from actors.vector_worlds import VectorWorlds
 from contracts.spaces import ObservationSpace
-from tests.actors.own_environments import three_sheets
+from tests.actors.own_environments import Table, three_sheets
 
 
 class Spaced(gymnasium.Env):
@@ -44,6 +45,46 @@ def test_mujoco_worlds_in_this_process_give_states_and_a_scene_that_draws_them()
     assert (scene.track, scene.timestep, scene.question) == ("mujoco", 0.008, "Which hops better?")
     assert scene.camera.follow == "torso"
     envs.close()
+
+
+def test_what_is_moved_by_hand_is_drawn_where_it_is_in_each_world() -> None:
+    resets: list[int | None] = []
+
+    class Watched(gymnasium.Wrapper):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+            resets.append(seed)
+            return super().reset(seed=seed, options=options)
+
+    envs = SyncVectorEnv([lambda: Watched(Table()), Table])
+    envs.reset(seed=7)
+    expected = deepcopy(envs.envs[0].unwrapped.np_random)
+    worlds = VectorWorlds(envs)
+    assert resets == [7], "a wrapper may count episodes, or film them"
+    assert envs.envs[0].unwrapped.np_random.random() == expected.random(), "its random numbers go on"
+    model = mujoco.MjModel.from_xml_string(worlds.scene.mjcf)
+    data, goals = mujoco.MjData(model), set()
+    for _ in range(3):
+        observation, _ = envs.reset()
+        envs.step(np.ones((2, 3), np.float32))
+        for state, world in zip(worlds.state(worlds.observed(observation)), envs.envs, strict=True):
+            data.qpos[:] = state[: model.nq]
+            mujoco.mj_kinematics(model, data)
+            theirs: Any = world.unwrapped
+            mujoco.mj_kinematics(theirs.model, theirs.data)
+            for name in ("shelf", "hand", "ball"):
+                np.testing.assert_allclose(data.body(name).xpos, theirs.data.body(name).xpos, atol=1e-5)
+            np.testing.assert_allclose(data.geom_xpos[-1], theirs.data.site("goal").xpos, atol=1e-5)
+            goals.add(tuple(data.geom_xpos[-1]))
+    assert len(goals) == 6, "it lies elsewhere in each world, after each reset"
+
+
+def test_a_world_that_cannot_be_reset_is_said_in_a_line() -> None:
+    class Locked(Table):
+        def reset(self, **_: Any) -> tuple[Any, dict[str, Any]]:
+            raise OSError("the door is locked")
+
+    with pytest.raises(ValueError, match=r"^Locked: it cannot be reset: OSError: the door is locked$"):
+        VectorWorlds(SyncVectorEnv([Locked] * 2))
 
 
 def test_worlds_that_cannot_be_looked_into_give_what_they_show() -> None:
