@@ -16,6 +16,7 @@ from learner.policy import Encoder, Policy, PolicySnapshot, PolicySpec
 from learner.vtrace import vtrace_advantages
 
 _FRAMES_AT_ONCE = 256
+_LAST_DEVIATION = 0.15  # of the noise on continuous actions that a run may end with
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,10 @@ class PPOConfig:
     value_weight: float = 0.5
     """Weight of the value loss."""
     entropy_weight: float = 0.02
-    """Reward for staying random: with half of this, policies stay lying where their first flip ended."""
+    """Reward for staying random: with half of this, policies stay lying where their first flip ended.
+
+    In the second half of a run it falls in a straight line to nothing.
+    """
     max_gradient: float = 0.5
     """The policy's and the value's gradients are each scaled down to this norm."""
     max_divergence: float = 0.1
@@ -134,7 +138,8 @@ class PPO:
         optimiser = {name: value.copy() for name, value in self.optimiser_state().items()}
         for group in self._optimiser.param_groups:
             group["lr"] = self.config.learning_rate * (1.0 - 0.9 * done)
-        stats, sound = self._optimise(_join([self._prepare(rollout) for rollout in rollouts]))
+        entropy_weight = self.config.entropy_weight * min(1.0, 2.0 * (1.0 - done))
+        stats, sound = self._optimise(_join([self._prepare(rollout) for rollout in rollouts]), entropy_weight)
         stats.lag = float(np.mean([self.lag(rollout) for rollout in rollouts]))
         # Only now: the slabs were sampled, and learnt from, under the statistics of their version.
         if not self.policy.sees_frames:
@@ -143,8 +148,19 @@ class PPO:
             self.policy.load(policy)
             self.load_optimiser_state(optimiser)
             raise FloatingPointError(f"loss is not finite in the update after policy version {self.version}")
+        self._bound_noise(done)
         self.version += 1
         return stats
+
+    @torch.no_grad()
+    def _bound_noise(self, done: float) -> None:
+        """In the second half of a run, lower what the noise may be, evenly in its logarithm.
+
+        What is used afterwards is the most likely action. A policy that always had its noise may stay lying where only
+        the noise got it up: a hopper that made four turns with it made two and a half without.
+        """
+        if done > 0.5:
+            self.policy.log_std.clamp_(max=math.log(_LAST_DEVIATION) * (2.0 * done - 1.0))
 
     def shuffle_anew(self) -> None:
         """For a resume: not the minibatches of the run's first updates over again."""
@@ -207,7 +223,7 @@ class PPO:
         part = _FRAMES_AT_ONCE if self.policy.sees_frames else rows
         return (slice(start, start + part) for start in range(0, rows, part))
 
-    def _optimise(self, batch: Batch) -> tuple[UpdateStats, bool]:
+    def _optimise(self, batch: Batch, entropy_weight: float) -> tuple[UpdateStats, bool]:
         """All the gradient steps, and whether every loss and gradient of them was finite."""
         config = self.config
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
@@ -227,7 +243,7 @@ class PPO:
                 policy_loss = -torch.minimum(weighted, clipped).mean()
                 value_loss = (value - batch.value_target[rows]).square().mean()
                 mean_entropy = entropy.mean()
-                loss = policy_loss + config.value_weight * value_loss - config.entropy_weight * mean_entropy
+                loss = policy_loss + config.value_weight * value_loss - entropy_weight * mean_entropy
                 self._optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 health += loss.detach()

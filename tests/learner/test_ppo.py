@@ -70,6 +70,16 @@ def test_an_update_ends_early_where_the_policy_has_gone_far() -> None:
     assert stats[bounded].divergence < 0.2
 
 
+def test_a_policy_has_to_do_with_less_and_less_noise_in_the_second_half_of_a_run() -> None:
+    learner = PPO(spec(), PPOConfig(epochs=1, minibatches=1), seed=3)
+    deviations: list[float] = []
+    for done in (0.0, 0.5, 0.75, 1.0):
+        learner.update([slab(learner.policy, version=learner.version)], done)
+        deviations.append(float(learner.policy.log_std.detach().exp().max()))
+    assert min(deviations[:2]) > 0.9
+    assert deviations[2:] == pytest.approx([0.15**0.5, 0.15])
+
+
 def test_without_lag_vtrace_is_gae() -> None:
     config = PPOConfig()
     learner = PPO(spec(), config, seed=1)
