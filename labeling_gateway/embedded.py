@@ -8,6 +8,7 @@ import secrets
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from labeling_gateway.store import StoreError
 
 START_SECONDS = 60.0  # an append-only file of many gigabytes takes this long to load
 _PORT_TRIES = 5
+_PORTS = range(20_000, 32_768)  # Linux gives out those from 32768 on by itself, and Ray those up to 19999
 
 
 @dataclass
@@ -214,7 +216,16 @@ def _await_ready(process: subprocess.Popen[bytes], directory: Path, port: int, p
 
 
 def free_port() -> int:
-    """One of 127.0.0.1 that nobody listens on just now."""
+    """One of 127.0.0.1 that nobody listens on just now.
+
+    It is below those that the system gives out by itself: what is to listen there takes a moment to start, and
+    meanwhile a connection of anybody's could be given the same port.
+    """
+    for _ in range(_PORT_TRIES):
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
