@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from contracts.rollout import TRUE_REWARD, UNFITTED, Rollout
 from labeling_gateway.config import LabelsConfig
+from labeling_gateway.embedded import free_port
 from learner.policy import PolicySpec
 from learner.ppo import PPOConfig
 from reward_service.config import RewardServiceConfig
@@ -67,7 +67,7 @@ def opened() -> Iterator[Opened]:
         pool.close()
 
 
-def take(pool: ActorPool, enough: Callable[[list[Rollout]], bool], seconds: float = 40.0) -> list[Rollout]:
+def take(pool: ActorPool, enough: Callable[[list[Rollout]], bool], seconds: float = 120.0) -> list[Rollout]:
     """Slabs as they come, until there are enough."""
     slabs: list[Rollout] = []
     give_up = time.monotonic() + seconds
@@ -164,10 +164,10 @@ def test_the_others_go_on_without_an_actor_whose_worlds_fail_for_good(opened: Op
     pool.wait_ready()
     spaces = make_simulator("gymnasium", f"{OWN}:Counter", worlds=1, seed=0).spaces
     pool.publish(snapshot_of(PolicySpec(spaces, hidden=(8,))))
-    slabs = take(pool, lambda slabs: len(slabs) >= 40)
+    slabs = take(pool, lambda slabs: len(slabs) >= 40 and bool(pool.troubles[0].stopped))
     assert {slab.actor for slab in slabs if slab.steps} == {1, 2} and pool.deaths == 0
     assert [bool(trouble.stopped) for trouble in pool.troubles] == [True, False, False]
-    stopped, *others = pool.statuses(timeout=5.0)
+    stopped, *others = pool.statuses(timeout=60.0)
     words, *nothing = [trouble.words() for trouble in pool.troubles]
     assert words.endswith(f"steps failed and were left out, {stopped.doing}") and nothing == ["", ""]
     assert "stopped" not in pool.troubles[0].words(shown=True), "beside its status"
@@ -188,13 +188,11 @@ def test_the_last_actor_whose_worlds_fail_for_good_ends_the_collecting(opened: O
 
 
 def test_sampling_waits_for_the_reward_service_and_says_so(opened: Opened, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     pool = opened(specs(1), ServiceAddresses("run", address, None))
     pool.wait_ready()
     pool.publish(snapshot_of(POLICY))
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 90
     while "for the reward service" not in pool.statuses()[0].doing:
         assert time.monotonic() < give_up, pool.statuses()
         time.sleep(0.1)
@@ -214,7 +212,7 @@ def test_a_closed_pool_leaves_no_actor(opened: Opened) -> None:
     pool.wait_ready()
     (pid,) = pool.process_ids()
     pool.close()
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while alive(pid):
         assert time.monotonic() < give_up
         time.sleep(0.05)

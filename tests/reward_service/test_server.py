@@ -57,7 +57,7 @@ def serving(model: RewardModel) -> Iterator[Serving]:
 @pytest.fixture(scope="module")
 def client(serving: Serving) -> Iterator[RewardClient]:
     client = RewardClient(serving.address)
-    client.wait_ready(5)
+    client.wait_ready(60)
     yield client
     client.close()
 
@@ -148,7 +148,7 @@ def _infer(serving: Serving, request: pb.ModelInferRequest) -> pb.ModelInferResp
             request_serializer=pb.ModelInferRequest.SerializeToString,
             response_deserializer=pb.ModelInferResponse.FromString,
         )
-        return call(request, timeout=10)
+        return call(request, timeout=60)
 
 
 def _request(**changes: object) -> pb.ModelInferRequest:
@@ -214,14 +214,14 @@ def test_calls_beyond_the_queue_are_refused(model: RewardModel, tmp_path: Path) 
     class Slow(RewardModel):
         def score(self, *arguments: object, **named: object) -> tuple[np.ndarray, np.ndarray, int]:
             entered.set()
-            leave.wait(10)
+            leave.wait(60)
             return super().score(*arguments, **named)  # pyright: ignore[reportArgumentType]
 
     serving = serve(_config(tmp_path, queue=1), Slow(K, ObservationSpace((D,)), A, tmp_path))
-    first = RewardClient(serving.address)
+    first = RewardClient(serving.address, timeout=60)
     waiting = threading.Thread(target=first.score, args=_batch())
     waiting.start()
-    assert entered.wait(5)
+    assert entered.wait(60)
     with pytest.raises(RewardServiceUnavailable, match="RESOURCE_EXHAUSTED"):
         RewardClient(serving.address).score(*_batch())
     leave.set()
@@ -241,13 +241,13 @@ def test_a_call_to_nobody_ends_at_its_deadline() -> None:
 
 def test_the_client_finds_a_service_that_was_restarted(model: RewardModel) -> None:
     first = serve(_config(model.directory), model)
-    client = RewardClient(first.address, timeout=1)
+    client = RewardClient(first.address, timeout=3)
     client.score(*_batch())
     first.stop(0)
     with pytest.raises(RewardServiceUnavailable):
         client.score(*_batch())
     second = serve(_config(model.directory, address=first.address), model)
-    client.wait_ready(5)
+    client.wait_ready(60)
     assert client.score(*_batch()).version == 2
     second.stop(0)
 
@@ -282,11 +282,11 @@ def test_health_and_reflection_name_the_service(serving: Serving) -> None:
     with grpc.insecure_channel(serving.address) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
         for name in ("", "inference.GRPCInferenceService"):
-            answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+            answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=60)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         reflection: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
         ask = reflection_pb2.ServerReflectionRequest(list_services="")
-        (answer,) = reflection.ServerReflectionInfo(iter([ask]), timeout=5)
+        (answer,) = reflection.ServerReflectionInfo(iter([ask]), timeout=60)
         names = [service.name for service in answer.list_services_response.service]
         assert "inference.GRPCInferenceService" in names
         assert "grpc.health.v1.Health" in names

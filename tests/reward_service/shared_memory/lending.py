@@ -38,7 +38,7 @@ def call(serving: Serving, method: str, **fields: object) -> Any:
             request_serializer=asked.SerializeToString,
             response_deserializer=answered.FromString,
         )
-        return ask(asked(**fields), timeout=10)
+        return ask(asked(**fields), timeout=60)
 
 
 def register(serving: Serving, path: Path, name: str = "mine", offset: int = 0, byte_size: int = 2**16) -> None:
