@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -14,7 +13,7 @@ import pytest
 import redis
 
 from labeling_gateway.client import GatewayClient
-from labeling_gateway.embedded import EmbeddedStore, start_embedded
+from labeling_gateway.embedded import EmbeddedStore, free_port, start_embedded
 
 
 @pytest.fixture(scope="session")
@@ -45,9 +44,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunServer
     started: list[subprocess.Popen[bytes]] = []
 
     def start(**options: str) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         directory = tmp_path_factory.mktemp("redis")
         process = subprocess.Popen(
@@ -56,7 +53,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunServer
         )
         started.append(process)
         url = f"redis://127.0.0.1:{port}/0"
-        for _ in range(200):
+        give_up = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < give_up:
             try:
                 redis.Redis.from_url(url).ping()
                 return url
