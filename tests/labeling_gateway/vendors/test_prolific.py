@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from contracts.label import Opinion
@@ -60,14 +59,14 @@ def test_people_come_answer_and_are_paid_for(
             broker = broker_of(server, vendors, tmp_path)
             broker.start()
             try:
-                until(lambda: any(study["status"] == "ACTIVE" for study in prolific.studies.values()), broker)
+                until(lambda: any(study["status"] == "ACTIVE" for study in list(prolific.studies.values())), broker)
                 (study,) = prolific.studies.values()
                 assert study["total_available_places"] == 2, "eight questions are work for two, who can be paid"
                 assert ledger_of(server).account().reserved == Decimal("3.00")
 
                 link = study["external_study_url"].replace("{{%PROLIFIC_PID%}}", PID).replace("{{%SESSION_ID%}}", "s")
                 ticket = parse_qs(urlsplit(link).query)["ticket"][0]
-                person = httpx.Client(base_url=f"{server.url}/api/v1/", timeout=20)
+                person = server.stranger()
                 landing = person.get(link)
                 assert landing.status_code == 200 and "compare 3 pairs" in landing.text
                 done = urlsplit(re.findall(r'href="([^"]+)"', landing.text)[-1]).path
@@ -84,11 +83,11 @@ def test_people_come_answer_and_are_paid_for(
                 submission = prolific.submission(study["id"], PID, "AWAITING REVIEW")
                 headers, body = prolific.webhook(submission)
                 hook = f"{server.url}/api/v1/vendors/fake/webhook"
-                typed = {"content-type": "application/json"}
-                assert httpx.post(hook, content=body + b" ", headers=headers | typed).status_code == 403
+                typed, prolifics = {"content-type": "application/json"}, server.stranger()
+                assert prolifics.post(hook, content=body + b" ", headers=headers | typed).status_code == 403
                 old, old_body = prolific.webhook(submission, time.time() - 600)
-                assert httpx.post(hook, content=old_body, headers=old | typed).status_code == 403
-                news = [httpx.post(hook, content=body, headers=headers | typed).json()["new"] for _ in range(2)]
+                assert prolifics.post(hook, content=old_body, headers=old | typed).status_code == 403
+                news = [prolifics.post(hook, content=body, headers=headers | typed).json()["new"] for _ in range(2)]
                 assert news == [True, False]
                 until(lambda: ledger_of(server).account().spent == Decimal("1.50"), broker)
                 prolific.submission(study["id"], PID, "APPROVED")
