@@ -87,11 +87,11 @@ class LabelPage {
     if (!this.question && !this.undoing) {
       this.question = this.supply.take();
       this.shownAt = null;
-      this.patience.begin(this.task?.minimum_seconds ?? 0);
+      this.bePatient();
       const shown = this.question;
       this.theatre.show(shown, () => {
         this.shownAt = performance.now();
-        this.patience.begin(this.task?.minimum_seconds ?? 0);
+        this.bePatient();
         performance.mark("backflip:shown", { detail: shown?.pair.query });
       });
     }
@@ -107,6 +107,12 @@ class LabelPage {
     }
     found("waiting-undo").hidden = !this.undoable.length;
     found<HTMLButtonElement>("undo").disabled = !this.undoable.length;
+  }
+
+  /** Counts from when both clips were on the screen; the task may come later than they do. */
+  private bePatient(): void {
+    const looked = this.shownAt === null ? 0 : (performance.now() - this.shownAt) / 1000;
+    this.patience.begin(Math.max(0, (this.task?.minimum_seconds ?? 0) - looked));
   }
 
   private answer(choice: Choice): void {
@@ -224,6 +230,7 @@ class LabelPage {
     this.taskAt = now;
     try {
       this.task = await ask<Task>("GET", "task");
+      this.bePatient();
       this.showFigures(this.task);
     } catch (error) {
       this.supply.trouble = error as Error;
