@@ -14,6 +14,7 @@ from tests.labeling_gateway.web.server import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE = 60_000  # milliseconds; pictures come slowly from a busy machine without a graphics card
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 def launch(playwright: Playwright, *more: str) -> Browser:
     """``more`` are Chromium's flags."""
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", *more]
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=flags, timeout=PATIENCE)
 
 
 def person(browser: Browser, **looks: Any) -> BrowserContext:

@@ -51,7 +51,7 @@ class Server:
         words = [sys.executable, "-m", "labeling_gateway.web", "--config", str(self.file)]
         with self.file.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 90
         while True:
             assert self.process.poll() is None and time.monotonic() < give_up, self.said()
             try:
@@ -83,7 +83,7 @@ class Server:
         return client
 
     def stranger(self) -> httpx.Client:
-        return httpx.Client(base_url=f"{self.url}/api/v1/", timeout=30, verify=False)
+        return httpx.Client(base_url=f"{self.url}/api/v1/", timeout=60, verify=False)
 
 
 @contextmanager

@@ -170,7 +170,7 @@ def test_secrets_that_are_none_are_said_so(tmp_path: Path) -> None:
 
 def test_every_answer_carries_what_keeps_browsers_safe(shared: Server) -> None:
     for path in ("/label", "/dashboard", "/api/v1/session", "/api/v1/openapi.json", "/nowhere", "/static/nothing.js"):
-        headers = httpx.get(shared.url + path).headers
+        headers = shared.stranger().get(shared.url + path).headers
         assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY, path
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
@@ -232,7 +232,7 @@ def test_a_body_without_a_length_is_bounded_too(shared: Server) -> None:
 def test_a_body_that_trickles_is_not_waited_for(valkey: EmbeddedStore, tmp_path: Path) -> None:
     with serving(valkey.url, tmp_path, limits=replace(UNHURRIED, body_seconds=0.3)) as server:
         host, port = server.config.host, server.config.port
-        with socket.create_connection((host, port), timeout=5) as connection:
+        with socket.create_connection((host, port), timeout=60) as connection:
             lines = (
                 "POST /api/v1/sessions HTTP/1.1",
                 f"Host: {host}",
@@ -244,14 +244,15 @@ def test_a_body_that_trickles_is_not_waited_for(valkey: EmbeddedStore, tmp_path:
 
 
 def test_who_asks_too_much_waits(valkey: EmbeddedStore, tmp_path: Path) -> None:
-    limits = Limits(session_rate=0.5, session_burst=10, stranger_rate=0.5, stranger_burst=5)
+    rate = 0.01  # so slow that none comes back while the others are asked, also on a busy machine
+    limits = Limits(session_rate=rate, session_burst=10, stranger_rate=rate, stranger_burst=5)
     with serving(valkey.url, tmp_path, limits=limits) as server:
         ann, bob = server.labeler("ann"), server.labeler("bob")
         statuses = [ann.get("session").status_code for _ in range(12)]
         assert statuses == [200] * 10 + [429] * 2
         told = ann.get("session")
         refused(told, 429, "wait")
-        assert 1 <= int(told.headers["retry-after"]) <= 2
+        assert 50 < int(told.headers["retry-after"]) <= 100
         assert bob.get("session").status_code == 200, "it is ann who asks too much"
         guesses = [server.stranger().post("sessions", json={"owner_token": "guess"}).status_code for _ in range(8)]
         assert guesses[:4] == [401] * 4 and guesses[-1] == 429, "logging in well costs nothing, guessing does"

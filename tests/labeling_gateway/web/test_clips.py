@@ -53,7 +53,7 @@ def test_what_has_no_poses_is_a_video_with_a_frame_a_step(server: Server, tmp_pa
     assert ref["draw"] == "video"
     assert ann.get(f"scenes/{ref['scene']}").json()["bodies"] == []
     assert "video.mp4" in ann.get(f"clips/{ref['clip']}/poses").json()["error"]
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 120
     while (answered := ann.get(f"clips/{ref['clip']}/video.mp4")).status_code == 202:
         assert int(answered.headers["retry-after"]) >= 1
         assert time.monotonic() < give_up
@@ -77,7 +77,7 @@ def test_a_renderer_that_dies_is_started_again(server: Server) -> None:
     def drawn(ref: dict) -> bool:
         return ann.get(f"clips/{ref['clip']}/video.mp4").status_code == 200
 
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 200
     while not drawn(refs[0]):
         assert time.monotonic() < give_up
         time.sleep(0.05)

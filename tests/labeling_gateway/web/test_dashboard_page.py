@@ -44,7 +44,8 @@ def test_what_happens_is_seen_as_it_happens(server: Server, owner: BrowserContex
     expect(page.locator("#doing dt")).to_have_text(["questions"])
     accuracy = {"reward_model_accuracy": 0.84, "reward_model_accuracy_of": 90}
     doing = {"labeling gateway": "waiting for answers"}
-    server.gateway.report_run(accuracy | {"reported_at": time.time(), "doing": doing})
+    soon = time.time() + 60  # or it would be too old before a slow browser has shown it
+    server.gateway.report_run(accuracy | {"reported_at": soon, "doing": doing})
     told = page.locator("#tiles dl", has_text="Held-out accuracy")
     expect(told).to_contain_text("84%of 90 answers it was not fitted on")
     expect(page.locator("#doing dt")).to_have_text(["labeling gateway"])

@@ -80,7 +80,7 @@ def fuzz(server: Server, each: int, headers: dict[str, str], query: str = "") ->
                 well_formed = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
                 if query and well_formed and "query" in case.path_parameters:
                     case.path_parameters["query"] = query
-                response = case.call(session=session, headers=headers, timeout=20)
+                response = case.call(session=session, headers=headers, timeout=60)
                 statuses[response.status_code] += 1
                 # It takes names of other scripts for malformed, because its \w knows ASCII alone.
                 judged = checks if "rater" not in case.path_parameters else checks_of_any_name

@@ -56,7 +56,7 @@ def test_sides_are_shuffled_and_kept_for_a_lease(server: Server) -> None:
         (pair,) = lease(ann)
         flipped.append(pair["left"]["clip"] == query.clip_b)
         answer(ann, pair, "right")
-    assert 8 < sum(flipped) < 32, "about half"
+    assert 4 < sum(flipped) < 36, "about half"
     labels = [label for _, label in server.gateway.read_labels("", 100)]
     assert [label.flipped for label in labels] == flipped
     assert [label.choice for label in labels] == [Choice.A if flip else Choice.B for flip in flipped]

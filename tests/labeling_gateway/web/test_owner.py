@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import numpy as np
 from pyarrow import parquet
 
@@ -92,15 +91,22 @@ def test_events_come_when_something_changed_and_not_too_often(server: Server) ->
 
     listener = threading.Thread(target=listen)
     listener.start()
+    give_up = time.monotonic() + 60
+    while not seen:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
     time.sleep(1.5)  # nothing happens
+    begun = time.monotonic()
     for _ in range(6):
         answer(ann, lease(ann)[0])
         time.sleep(0.15)
-    listener.join(20)
+    listener.join(60)
     assert not listener.is_alive()
     assert seen[-1]["used"] == 6 and len(seen) >= 2
     assert all(earlier != later for earlier, later in itertools.pairwise(seen)), "only what changed"
-    assert all(later - earlier > 0.4 for earlier, later in itertools.pairwise(at)), "twice a second at most"
+    assert seen[0]["used"] == 0 and all(view["leased"] or view["used"] for view in seen[1:])
+    # Each may come late, and the next not: how many there were in the whole time is what tells.
+    assert len(seen) - 2 <= (at[-1] - begun) / 0.45, "twice a second at most"
 
 
 def test_pause_and_budget_are_set_for_all_to_see(server: Server) -> None:
@@ -217,12 +223,13 @@ def test_invitations_go_to_the_address_that_was_asked(server: Server) -> None:
 
 def test_a_page_not_built_says_so(valkey: EmbeddedStore, tmp_path: Path) -> None:
     with serving(valkey.url, tmp_path, static=str(tmp_path / "nothing")) as server:
-        page = httpx.get(f"{server.url}/label")
+        page = server.stranger().get(f"{server.url}/label")
         assert page.status_code == 503 and "make setup" in page.text
     (tmp_path / "built").mkdir()
     (tmp_path / "built" / "label.html").write_text("<title>label</title>")
     with serving(valkey.url, tmp_path, static=str(tmp_path / "built")) as server:
-        assert httpx.get(f"{server.url}/", follow_redirects=True).text == "<title>label</title>"
-        assert httpx.get(f"{server.url}/static/label.html").status_code == 200
-        assert httpx.get(f"{server.url}/static/../server.json").status_code == 404
+        browser = server.stranger()
+        assert browser.get(f"{server.url}/", follow_redirects=True).text == "<title>label</title>"
+        assert browser.get(f"{server.url}/static/label.html").status_code == 200
+        assert browser.get(f"{server.url}/static/../server.json").status_code == 404
         assert replace(server.config).pages == tmp_path / "built"

@@ -32,7 +32,7 @@ def test_everything_goes_over_https_and_the_cookie_nowhere_else(encrypted: Serve
     ask(encrypted, 1)
     assert encrypted.url.startswith("https://") and base_url(encrypted.config) == encrypted.url
     trusting = ssl.create_default_context(cafile=encrypted.config.tls_cert)
-    with httpx.Client(base_url=f"{encrypted.url}/api/v1/", verify=trusting) as ann:
+    with httpx.Client(base_url=f"{encrypted.url}/api/v1/", verify=trusting, timeout=60) as ann:
         entered = ann.post("sessions", json={"invitation": encrypted.invitation("ann")})
         assert entered.status_code == 201
         assert "; secure" in entered.headers["set-cookie"].lower()
