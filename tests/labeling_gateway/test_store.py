@@ -79,14 +79,15 @@ def test_a_repeated_answer_is_proven_on_its_own_connection(valkey: EmbeddedStore
 
 def test_actors_and_learner_never_wait_for_a_dead_store(own_store: EmbeddedStore) -> None:
     client = GatewayClient(own_store.url, "run")
-    client.offer(clips(1))
+    offered = clips(3)
+    client.offer(offered)
     os.kill(own_store.pid, signal.SIGKILL)
     own_store.process.wait()
     started = time.monotonic()
-    for _ in range(20):
-        client.offer(clips(3))
+    for _ in range(200):
+        client.offer(offered)
         client.report_progress(1, 2)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 4.0, "10 ms each, on a busy machine too"
     own_store.restart()
     client._hasty._quiet_until = 0.0
     client.report_progress(2, 2)
@@ -103,7 +104,7 @@ def test_a_stopped_store_delays_them_by_half_a_second_at_most(own_store: Embedde
         started = time.monotonic()
         for _ in range(20):
             client.report_progress(1, 2)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 4.0, "where each waited it would be ten"
     finally:
         os.kill(own_store.pid, signal.SIGCONT)
 
