@@ -25,7 +25,7 @@ def command(*words: str | Path) -> list[str]:
 
 def backflip(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*words), capture_output=True, text=True, timeout=120, env=os.environ | environment, check=False
+        command(*words), capture_output=True, text=True, timeout=240, env=os.environ | environment, check=False
     )
 
 
@@ -40,7 +40,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *said: str) -> None:
         assert words in last
 
 
-def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 90.0) -> None:
+def wait_for(what: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 200.0) -> None:
     give_up = time.monotonic() + seconds
     while not what():
         assert process.poll() is None, "it ended too early"

@@ -64,12 +64,19 @@ class Launched:
         self.process.communicate()
         end(self.family)
 
-    def end(self, seconds: float = 90.0) -> tuple[int, str, str]:
+    def end(self, seconds: float = 120.0) -> tuple[int, str, str]:
         output, error = self.process.communicate(timeout=seconds)
         return self.process.returncode, output, error
 
     def left(self) -> list[str]:
         return [command_of(pid) for pid in self.family if alive(pid)]
+
+    def wait_gone(self, seconds: float = 60.0) -> None:
+        """Until nothing is left: what Ray was told to end may take a moment longer than whoever told it."""
+        give_up = time.monotonic() + seconds
+        while left := self.left():
+            assert time.monotonic() < give_up, left
+            time.sleep(0.1)
 
     def left_of_ours(self) -> list[str]:
         """Without Ray's two agents, which try to reach its dead server for about a minute before they end."""
@@ -93,8 +100,8 @@ def launch() -> Iterator[Launch]:
 
 
 def progress(folder: RunFolder) -> dict[str, float]:
-    """The newest line of the run's curves."""
-    lines = folder.progress.read_text().splitlines() if folder.progress.exists() else []
+    """The newest whole line of the run's curves; another may be half written."""
+    lines = folder.progress.read_text().rpartition("\n")[0].splitlines() if folder.progress.exists() else []
     return json.loads(lines[-1]) if lines else {"env_steps": 0, "labels_used": 0, "policy_version": 0}
 
 
@@ -103,6 +110,7 @@ def store_of(run: Launched) -> str:
     return environment(run.pids("gateway")[0])["BACKFLIP_STORE_URL"]
 
 
+@pytest.mark.timeout(600)
 def test_whatever_is_killed_the_run_goes_on_and_every_label_is_there_once(launch: Launch, tmp_path: Path) -> None:
     words = (
         "--steps", "10000000", "--labels.budget", str(BUDGET), "--labels.upfront", "0.2",
@@ -119,7 +127,7 @@ def test_whatever_is_killed_the_run_goes_on_and_every_label_is_there_once(launch
     to_kill = list(PARTS)
     killed: dict[str, int] = {}
     next_answer = 0.0
-    give_up = time.monotonic() + 150
+    give_up = time.monotonic() + 200
 
     while progress(folder)["labels_used"] < BUDGET:
         assert run.process.poll() is None, run.end()
@@ -140,10 +148,10 @@ def test_whatever_is_killed_the_run_goes_on_and_every_label_is_there_once(launch
     assert not to_kill, "all were killed in the middle"
     steps = progress(folder)["env_steps"]
     for part, pid in killed.items():
-        wait_for(lambda part=part: bool(run.pids(part)), run.process, 30)
+        wait_for(lambda part=part: bool(run.pids(part)), run.process, 90)
         assert pid not in run.pids(part), f"another {part} took its place"
-    wait_for(lambda: progress(folder)["env_steps"] > steps, run.process, 30)
-    assert progress(folder)["policy_version"] > 0
+    wait_for(lambda: progress(folder)["env_steps"] > steps, run.process, 90)
+    wait_for(lambda: progress(folder)["policy_version"] > 0, run.process)  # the first fit may have come just now
     assert_only_loopback(run)
 
     os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does, to all that are not in sessions of their own
@@ -154,7 +162,7 @@ def test_whatever_is_killed_the_run_goes_on_and_every_label_is_there_once(launch
     closing = error.splitlines()
     assert any(re.fullmatch(r"actor \d: died once, see logs/actor_\d\.log", line) for line in closing)
     assert "reward service: died once, see logs/reward_service.log" in closing
-    assert run.left() == []
+    run.wait_gone()
     saved = progress(folder)
 
     done = backflip("resume", folder.path, "--steps", str(int(saved["env_steps"]) + 10_000))
@@ -212,7 +220,7 @@ def test_a_killed_launcher_leaves_nothing_and_its_run_goes_on(launch: Launch, tm
     assert (status, output) == (130, ""), error
     assert error.splitlines()[-1].endswith(f"go on with `backflip resume {folder.path}`")
     assert "Traceback" not in error
-    assert again.left() == []
+    again.wait_gone()
     labels = labels_of(folder)
     assert labels[: len(before)] == [label for _, label in before]
     assert len({label.query for label in labels}) == len(labels) <= 40

@@ -48,7 +48,7 @@ def started(*words: str | Path) -> Iterator[tuple[subprocess.Popen[str], str, st
         assert label and owner, said
         yield process, label[1], label[2], owner[1]
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=150)
     finally:
         process.kill()
         process.wait()
@@ -56,14 +56,14 @@ def started(*words: str | Path) -> Iterator[tuple[subprocess.Popen[str], str, st
 
 
 def logged_in(base: str, **ticket: str) -> httpx.Client:
-    client = httpx.Client(base_url=f"{base}/api/v1/", timeout=20)
+    client = httpx.Client(base_url=f"{base}/api/v1/", timeout=60)
     assert client.post("sessions", json=ticket).status_code == 201
     return client
 
 
 def answer(client: httpx.Client, count: int) -> None:
     answered = 0
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 150
     while answered < count:
         assert time.monotonic() < give_up, client.get("task").json()
         pairs = client.post("leases", json={"count": min(3, count - answered)}).json()["pairs"]
@@ -75,6 +75,7 @@ def answer(client: httpx.Client, count: int) -> None:
             time.sleep(0.5)  # more often, the page would refuse to say
 
 
+@pytest.mark.timeout(600)
 def test_people_answer_while_a_run_trains_and_afterwards(tmp_path: Path) -> None:
     page = ("--labels.source", "web", "--labels.address", "127.0.0.1:0", "--labels.no-open")
     with started("train", "cartpole", *SMALL, *page, "--steps", "100000000", "--out", tmp_path, "--name", "run") as (
@@ -89,7 +90,7 @@ def test_people_answer_while_a_run_trains_and_afterwards(tmp_path: Path) -> None
         (page_pid,) = [pid for pid in descendants(process.pid) if "labeling_gateway.web" in command_of(pid)]
         assert all(map(on_loopback, listening(page_pid)))
         os.kill(page_pid, signal.SIGKILL)
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + 120
         while True:  # it is started again, and sessions hold
             try:
                 run = owner.get("run").json()

@@ -38,7 +38,7 @@ def test_neither_a_process_nor_a_connection_is_left(tmp_path: Path) -> None:
     services.stop()
     assert (services.facts.reward_version, services.facts.held_out_accuracy) == (1, 0.7)
     assert not descendants(os.getpid()).keys() - processes.keys()
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + 60
     while left := sockets(os.getpid()) - connections:  # gRPC closes its own in a thread
         assert time.monotonic() < give_up, left
         time.sleep(0.05)
@@ -60,7 +60,7 @@ def test_what_died_is_told_while_it_goes_on_and_at_the_end(tmp_path: Path) -> No
             "reward service: died once, see logs/reward_service.log",
             "actor 0: 1 step failed and was left out",
         }
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + 120
         while not said <= set(services.facts.troubles):
             assert time.monotonic() < give_up, services.facts.troubles
             time.sleep(0.05)

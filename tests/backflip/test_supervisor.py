@@ -34,7 +34,7 @@ def starts(folder: Path, name: str = "part") -> list[float]:
     return [float(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 90.0) -> None:
     give_up = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < give_up
@@ -50,6 +50,7 @@ def supervisor() -> Iterator[Supervisor]:
 
 def test_what_dies_is_restarted(supervisor: Supervisor, tmp_path: Path) -> None:
     watched = part(tmp_path, "live", is_up=lambda: len(starts(tmp_path)) > 0)
+    watched.pause = 1.5  # so that it is seen to be down, also on a busy machine
     supervisor.start(watched)
     supervisor.wait_up()
     first = supervisor.process_ids()["part"]
@@ -57,7 +58,7 @@ def test_what_dies_is_restarted(supervisor: Supervisor, tmp_path: Path) -> None:
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: list(supervisor.down()) == ["part"])
     wait_for(lambda: len(starts(tmp_path)) == 2)
-    assert supervisor.down() == {}
+    wait_for(lambda: supervisor.down() == {})
     assert supervisor.deaths == {"part": 1}
     second = supervisor.process_ids()["part"]
     assert second != first
@@ -73,10 +74,10 @@ def test_restarts_of_what_dies_at_once_wait_ever_longer(supervisor: Supervisor, 
     supervisor.wait_up()
     part(tmp_path, "die")  # from now on
     os.kill(supervisor.process_ids()["part"], signal.SIGKILL)
-    wait_for(lambda: len(starts(tmp_path)) == 4)
-    _, first, second, third = starts(tmp_path)
+    wait_for(lambda: len(starts(tmp_path)) >= 4)
+    _, first, second, third = starts(tmp_path)[:4]
     assert second - first > 1.9
-    assert third - second > 1.5 * (second - first)
+    assert third - second > 3.9
 
 
 @pytest.mark.parametrize("is_up", [lambda: False, None], ids=["nobody answers", "nobody asks"])
@@ -84,8 +85,8 @@ def test_a_part_that_ends_at_once_is_named_with_its_last_words(
     supervisor: Supervisor, tmp_path: Path, is_up: Callable[[], bool] | None
 ) -> None:
     supervisor.start(part(tmp_path, "die", "reward service", is_up))
-    wait_for(lambda: len(starts(tmp_path, "reward service")) > 0)
-    time.sleep(0.5)
+    wait_for(lambda: not alive(supervisor.process_ids()["reward service"]))
+    assert starts(tmp_path, "reward service")
     with pytest.raises(UserError) as failure:
         supervisor.wait_up()
     log_file = tmp_path / "reward service.log"
@@ -159,7 +160,6 @@ supervisor = Supervisor()
 supervisor.start(Part("part", sys.argv[2], folder / "part.json", folder / "part.log"))
 while not (folder / "part.starts").exists():
     time.sleep(0.05)
-time.sleep(0.3)
 print("up", flush=True)
 time.sleep(600)
 """

@@ -39,7 +39,7 @@ def forgetful_store(tmp_path: Path) -> Iterator[str]:
     port = free_port()
     words = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(tmp_path))
     process = subprocess.Popen([str(get_binary_path()), *words], stdout=subprocess.DEVNULL)
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 0.2).close()
