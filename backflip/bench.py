@@ -39,7 +39,8 @@ from learner.policy import PolicySpec
 from learner.ppo import PPO
 
 PRESET = "hopper-backflip"
-_PHASE_SECONDS = 10.0
+_PHASE_SECONDS = 6.0
+_PHASES = (True, False, False, True)  # with answers or without: what drifts within a round takes from both alike
 _SETTLE_SECONDS = 2.0  # slabs in flight, and a fit that has begun, end within this
 _ALONE_SECONDS = 4.0
 _EVENLY = 1e6  # an `ask_decay` this slow is a constant rate
@@ -83,10 +84,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
             worlds = config.actors.count * config.actors.worlds
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}")
-                found = {
-                    "training": training.rate(answers=True),
-                    "training_no_answers": training.rate(answers=False),
-                }
+                found = training.rates()
                 time.sleep(_SETTLE_SECONDS)
                 recordings, found["policy"] = _sample(ppo, worlds, seed + number)
                 found["simulator"] = _replay(TASKS[config.task], recordings)
@@ -121,16 +119,24 @@ class Training:
         while self._system.facts().labels_used < answers or self._system.facts().reward_version == 0:
             self._learn(1.0, report=True)
 
-    def rate(self, *, answers: bool) -> float:
-        """Steps a second over a phase. Without answers the schedule sees no progress, so nothing is asked."""
-        self._learn(_SETTLE_SECONDS, report=answers)
-        rate = self._learn(_PHASE_SECONDS, report=answers)
+    def rates(self) -> dict[str, float]:
+        """Steps a second with and without answers. Without, the schedule sees no progress, so nothing is asked."""
+        steps, seconds = {True: 0, False: 0}, {True: 0.0, False: 0.0}
+        for answers in _PHASES:
+            self._learn(_SETTLE_SECONDS, report=answers)
+            phase_steps, phase_seconds = self._learn(_PHASE_SECONDS, report=answers)
+            steps[answers] += phase_steps
+            seconds[answers] += phase_seconds
         facts = self._system.facts()
-        if answers and facts.labels_used >= facts.labels_budget:
+        if facts.labels_used >= facts.labels_budget:
             raise UserError("all answers were used up before the last round: measure fewer --rounds")
-        return rate
+        return {
+            "training": steps[True] / seconds[True],
+            "training_no_answers": steps[False] / seconds[False],
+        }
 
-    def _learn(self, seconds: float, *, report: bool) -> float:
+    def _learn(self, seconds: float, *, report: bool) -> tuple[int, float]:
+        """Learns for some ``seconds``; the steps, and the seconds to the last update."""
         progress, start = self._progress, time.monotonic()
         steps = progress.env_steps
         seen = steps
@@ -151,7 +157,7 @@ class Training:
             on_update=on_update,
             stopped=lambda: time.monotonic() - start > seconds,
         )
-        return (progress.env_steps - steps) / (last - start) if last > start else 0.0
+        return progress.env_steps - steps, last - start
 
 
 def _sample(ppo: PPO, worlds: int, seed: int) -> tuple[list[Recording], float]:

@@ -24,6 +24,9 @@ _CHANNELS = 16
 Layers = Sequence[tuple[Tensor, Tensor]]
 """Weight [K, in, out] and bias [K, out] of each layer; of a convolution [K, out, in, size, size]."""
 
+Member = tuple[Sequence[tuple[Tensor, Tensor]], Sequence[tuple[Tensor, Tensor]]]
+"""One member's layers and convolutions: as `Layers`, without the K."""
+
 
 @dataclass(frozen=True)
 class Ensemble:
@@ -165,23 +168,34 @@ def forward(layers: Layers, inputs: Tensor, convolutions: Layers = ()) -> Tensor
     Returns:
         float32 [B, K].
     """
-    # One addmm a member keeps its activations in cache, which on a CPU beats one bmm for all by a third. Unbound
-    # once, not indexed: the gradient of an index fills a tensor as large as the whole.
-    if convolutions:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)  # twice as fast, on a CPU too
-    members = _by_member(layers)
-    outputs = []
-    for member, kernels in zip(members, _by_member(convolutions) or [()] * len(members), strict=True):
-        hidden = inputs
-        for (weight, bias), (_, stride) in zip(kernels, _CONVOLUTIONS if kernels else (), strict=True):
-            hidden = functional.leaky_relu_(functional.conv2d(hidden, weight, bias, stride))
-        hidden = hidden.flatten(1)
-        for weight, bias in member[:-1]:
-            hidden = functional.leaky_relu_(torch.addmm(bias, hidden, weight))
-        weight, bias = member[-1]
-        outputs.append(torch.addmm(bias, hidden, weight))
-    return torch.cat(outputs, dim=1)
+    # One addmm a member keeps its activations in cache, which on a CPU beats one bmm for all by a third.
+    inputs = _laid_out(inputs)
+    return torch.cat([forward_member(member, inputs) for member in by_member(layers, convolutions)], dim=1)
 
 
-def _by_member(layers: Layers) -> list[tuple[tuple[Tensor, Tensor], ...]]:
+def forward_member(member: Member, inputs: Tensor) -> Tensor:
+    """Raw outputs of one member, float32 [B, 1]; ``inputs`` as for `forward`."""
+    layers, convolutions = member
+    hidden = _laid_out(inputs)
+    for (weight, bias), (_, stride) in zip(convolutions, _CONVOLUTIONS if convolutions else (), strict=True):
+        hidden = functional.leaky_relu_(functional.conv2d(hidden, weight, bias, stride))
+    hidden = hidden.flatten(1)
+    for weight, bias in layers[:-1]:
+        hidden = functional.leaky_relu_(torch.addmm(bias, hidden, weight))
+    weight, bias = layers[-1]
+    return torch.addmm(bias, hidden, weight)
+
+
+def _laid_out(inputs: Tensor) -> Tensor:
+    """Frames with their channels side by side, which doubles the speed of convolutions on a CPU too; no copy twice."""
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+
+
+def by_member(layers: Layers, convolutions: Layers) -> list[Member]:
+    """Each member's weights, unbound once and not indexed: the gradient of an index fills a tensor as large as all."""
+    dense = _unbound(layers)
+    return list(zip(dense, _unbound(convolutions) or [()] * len(dense), strict=True))
+
+
+def _unbound(layers: Layers) -> list[tuple[tuple[Tensor, Tensor], ...]]:
     return list(zip(*(zip(weight.unbind(), bias.unbind(), strict=True) for weight, bias in layers), strict=True))

@@ -13,7 +13,16 @@ from contracts.rater import RaterError
 from reward_service import raters
 from reward_service.config import RewardConfig
 from reward_service.dataset import Answers, Comparisons
-from reward_service.ensemble import Ensemble, Layers, forward, initial_convolutions, initial_layers, normalise
+from reward_service.ensemble import (
+    Ensemble,
+    Layers,
+    Member,
+    by_member,
+    forward_member,
+    initial_convolutions,
+    initial_layers,
+    normalise,
+)
 from reward_service.likelihood import negative_log_likelihood
 
 _LEAST_DEVIATION = 1e-3  # of an input: what hardly varied in the labelled clips must not be blown up
@@ -101,11 +110,15 @@ def fit(
         queries = answers.queries[chosen]
         sides = data.inputs(queries, int(rng.integers(stride)), stride)
         shown = normalise(torch.from_numpy(sides), input_mean, input_scale)
-        margin = _margins(layers, convolutions, shown, data.clip_steps)
-        target = torch.from_numpy(answers.targets[chosen])[:, None]
-        careless = noise[answers.raters[chosen], None]
-        weight = torch.from_numpy(data.bootstrap(queries))
-        loss = (weight * negative_log_likelihood(margin, target, careless)).sum() / batch
+        target = torch.from_numpy(answers.targets[chosen])
+        careless = noise[answers.raters[chosen]]
+        loss = torch.zeros(())
+        members = by_member(layers, convolutions)
+        for member, weight in zip(members, torch.from_numpy(data.bootstrap(queries)).unbind(1), strict=True):
+            heard = weight.nonzero()[:, 0]  # a third is outside a member's bootstrap sample: don't compute it
+            margin = _margins(member, shown[heard], data.clip_steps)
+            loss = loss + (weight[heard] * negative_log_likelihood(margin, target[heard], careless[heard])).sum()
+        loss = loss / batch
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -172,10 +185,10 @@ def _initial(data: Comparisons, config: RewardConfig, seed: int) -> tuple[Layers
     return initial_layers(config.members, (width, *config.hidden_of_frames, 1), seed + 1), convolutions
 
 
-def _margins(layers: Layers, convolutions: Layers, sides: Tensor, clip_steps: int) -> Tensor:
-    """Reward of clip a minus that of clip b, [n, K], from some steps [n, 2, l, ...] of ``clip_steps``."""
+def _margins(member: Member, sides: Tensor, clip_steps: int) -> Tensor:
+    """A member's reward of clip a minus that of clip b, [n], from some steps [n, 2, l, ...] of ``clip_steps``."""
     n, _, steps = sides.shape[:3]
-    sums = forward(layers, sides.flatten(0, 2), convolutions).view(n, 2, steps, -1).sum(2) * (clip_steps / steps)
+    sums = forward_member(member, sides.flatten(0, 2)).view(n, 2, steps).sum(2) * (clip_steps / steps)
     return sums[:, 0] - sums[:, 1]
 
 
