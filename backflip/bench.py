@@ -25,8 +25,8 @@ from actors.sampler import Sampler, Track
 from actors.simulators.registry import make_simulator
 from actors.tasks.catalogue import TASKS
 from actors.tasks.task import Task
+from backflip.config import TrainConfig
 from backflip.distributed import DistributedSystem
-from backflip.errors import UserError
 from backflip.finishing import package_versions
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
@@ -43,6 +43,7 @@ _PHASE_SECONDS = 6.0
 _PHASES = (True, False, False, True)  # with answers or without: what drifts within a round takes from both alike
 _SETTLE_SECONDS = 2.0  # slabs in flight, and a fit that has begun, end within this
 _ALONE_SECONDS = 4.0
+_LONGER = 50  # than the preset's run
 _EVENLY = 1e6  # an `ask_decay` this slow is a constant rate
 
 
@@ -69,9 +70,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         preset = PRESETS[PRESET].config
-        # The preset asks ever more rarely; a phase of some seconds must stand for the whole run.
-        labels = replace(preset.labels, ask_decay=_EVENLY)
-        config = replace(preset, seed=seed, labels=labels, out=Path(folder), name="bench")
+        config = replace(_evenly_asking(preset), seed=seed, out=Path(folder), name="bench")
         run = create_run_folder(config)
         task = probe_task(config)
         ppo = PPO(PolicySpec(task.spaces, config.learner.hidden), config.learner, config.seed)
@@ -105,6 +104,17 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
     }
 
 
+def _evenly_asking(config: TrainConfig) -> TrainConfig:
+    """As many answers up front, then the preset's mean rate, for as long as any number of rounds takes.
+
+    The preset asks ever more rarely; a phase of some seconds must stand for the whole run.
+    """
+    labels, upfront = config.labels, config.labels.upfront_questions
+    budget = upfront + _LONGER * (labels.budget - upfront)
+    labels = replace(labels, budget=budget, upfront=upfront / budget, ask_decay=_EVENLY)
+    return replace(config, labels=labels, steps=_LONGER * config.steps)
+
+
 class Training:
     """The training that is measured, a phase at a time."""
 
@@ -123,20 +133,20 @@ class Training:
         """Steps a second with and without answers. Without, the schedule sees no progress, so nothing is asked."""
         steps, seconds = {True: 0, False: 0}, {True: 0.0, False: 0.0}
         for answers in _PHASES:
-            self._learn(_SETTLE_SECONDS, report=answers)
-            phase_steps, phase_seconds = self._learn(_PHASE_SECONDS, report=answers)
+            phase_steps, phase_seconds = self.phase(_PHASE_SECONDS, answers=answers)
             steps[answers] += phase_steps
             seconds[answers] += phase_seconds
-        facts = self._system.facts()
-        if facts.labels_used >= facts.labels_budget:
-            raise UserError("all answers were used up before the last round: measure fewer --rounds")
         return {
             "training": steps[True] / seconds[True],
             "training_no_answers": steps[False] / seconds[False],
         }
 
+    def phase(self, seconds: float, *, answers: bool) -> tuple[int, float]:
+        """Steps taken in about so many ``seconds``, and the seconds that they took; what went before has ended."""
+        self._learn(_SETTLE_SECONDS, report=answers)
+        return self._learn(seconds, report=answers)
+
     def _learn(self, seconds: float, *, report: bool) -> tuple[int, float]:
-        """Learns for some ``seconds``; the steps, and the seconds to the last update."""
         progress, start = self._progress, time.monotonic()
         steps = progress.env_steps
         seen = steps

@@ -47,6 +47,7 @@ from learner.ppo import PPO
 PRESET = "hopper-backflip"
 LEASE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
+_PHASE_SECONDS = 10.0
 _OF_THE_PAGE = ("labeling page", "label store")
 
 
@@ -174,7 +175,8 @@ def measure(rounds: int, labelers: int, pace: float) -> dict[str, float]:
                     for kind, answering in there.items():
                         (answering.there.set if kind == name else answering.there.clear)()
                     start, taken = time.monotonic(), _cpu_seconds([*page])
-                    rates[name].append(training.rate(answers=True))
+                    steps, seconds = training.phase(_PHASE_SECONDS, answers=True)
+                    rates[name].append(steps / seconds)
                     spent = (_cpu_seconds([*page]) - taken) / (time.monotonic() - start)
                     shares[name].append(spent / (os.cpu_count() or 1))
                 say(f"round {number + 1} of {rounds}: " + ", ".join(f"{n} {r[-1]:,.0f}" for n, r in rates.items()))
