@@ -179,7 +179,15 @@ def _learn(
                 next_report = time.monotonic() + REPORT_SECONDS
 
         pace = Pace(config, progress, system.facts)
-        learn(ppo, system.source, progress, share=pace, on_update=on_update, stopped=stopped.is_set)
+        learn(
+            ppo,
+            system.source,
+            progress,
+            share=pace.share,
+            eagerness=pace.eagerness,
+            on_update=on_update,
+            stopped=stopped.is_set,
+        )
 
 
 def _finish(

@@ -21,6 +21,15 @@ def allowed(labels: LabelsConfig, share: float, alarm: bool = False) -> int:
     return min(labels.questions, upfront + math.floor((labels.questions - upfront) * asked + ROUNDING) + ahead)
 
 
+def reached(labels: LabelsConfig, answered: float) -> float:
+    """The share of a run's steps by which so many questions are asked: the inverse of `allowed`, 1 from the last on."""
+    if answered >= labels.questions:
+        return 1.0
+    upfront = labels.upfront_questions
+    asked = max(0.0, answered - upfront) / max(1, labels.questions - upfront)
+    return labels.ask_until * labels.ask_decay * ((1 + 1 / labels.ask_decay) ** asked - 1)
+
+
 def due(labels: LabelsConfig, share: float, asked: int, unanswered: int, alarm: bool = False) -> int:
     """How many questions to ask now: a whole batch or none, so that each batch is chosen by a fresh model.
 

@@ -48,12 +48,13 @@ def learn(
     progress: Progress,
     *,
     share: Callable[[], float],
+    eagerness: Callable[[], float] = lambda: 1.0,
     on_update: Callable[[Progress], None],
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run until ``share``, how much of the run is over, is 1, or until ``stopped``.
 
-    ``progress`` is updated in place.
+    ``progress`` is updated in place. ``eagerness`` is a factor of the learning rate, for the next update.
 
     ``on_update`` is called after every batch of slabs, and where none came when the source gave up waiting.
 
@@ -72,7 +73,7 @@ def learn(
         fresh = [slab for slab in slabs if ppo.lag(slab) <= ppo.config.max_lag]
         usable = [slab for slab in fresh if slab.reward_version != UNFITTED and slab.steps]
         if usable:
-            progress.stats = ppo.update(usable, done)
+            progress.stats = ppo.update(usable, done, eagerness())
             progress.updates += 1
             source.publish(ppo.snapshot())
         progress.env_steps += sum(slab.steps for slab in slabs)

@@ -125,11 +125,12 @@ class PPO:
         """Versions between the policy that acted and the present one."""
         return self.version - rollout.policy_version
 
-    def update(self, rollouts: list[Rollout], done: float = 0.0) -> UpdateStats:
+    def update(self, rollouts: list[Rollout], done: float = 0.0, eagerness: float = 1.0) -> UpdateStats:
         """Learn from the slabs, take their observations into the statistics, and count up the version.
 
         Args:
             done: share of the run that is over, in [0, 1].
+            eagerness: factor of the learning rate.
 
         Raises:
             FloatingPointError: something was not finite; policy and optimiser are as they were before.
@@ -137,7 +138,7 @@ class PPO:
         policy = self.snapshot()
         optimiser = {name: value.copy() for name, value in self.optimiser_state().items()}
         for group in self._optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * (1.0 - 0.9 * done)
+            group["lr"] = self.config.learning_rate * (1.0 - 0.9 * done) * eagerness
         entropy_weight = self.config.entropy_weight * min(1.0, 2.0 * (1.0 - done))
         stats, sound = self._optimise(_join([self._prepare(rollout) for rollout in rollouts]), entropy_weight)
         stats.lag = float(np.mean([self.lag(rollout) for rollout in rollouts]))

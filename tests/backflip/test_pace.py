@@ -1,4 +1,4 @@
-"""When a run is over: by its steps with a scripted teacher, by the last answer with people."""
+"""When a run is over, and how eagerly it learns: by its steps with a scripted teacher, by its answers with people."""
 
 from __future__ import annotations
 
@@ -22,32 +22,58 @@ def pace(source: Literal["scripted", "web"]) -> tuple[Pace, Progress, Facts]:
 
 
 def test_a_scripted_teacher_s_run_is_over_when_its_steps_are_done() -> None:
-    share, progress, _ = pace("scripted")
+    run, progress, _ = pace("scripted")
     progress.env_steps = 400
-    assert share() == pytest.approx(0.4)
+    assert run.share() == pytest.approx(0.4)
+    assert run.eagerness() == 1.0, "it keeps up with any number of steps"
     progress.env_steps = 1000
-    assert share() == 1.0
+    assert run.share() == 1.0
 
 
 def test_with_people_a_run_waits_for_the_last_answer_and_learns_from_it() -> None:
-    share, progress, facts = pace("web")
+    run, progress, facts = pace("web")
     progress.env_steps = 100
     facts.labels_used = 50
-    assert share() == pytest.approx(0.1), "steps are the slower ones"
+    assert run.share() == pytest.approx(0.1), "steps are the slower ones"
     progress.env_steps = 5000
-    assert share() == pytest.approx(0.45), "half of the answers are there"
+    assert run.share() == pytest.approx(0.45), "half of the answers are there"
     facts.labels_used = 100
-    assert share() == pytest.approx(0.9)
+    assert run.share() == pytest.approx(0.9)
     progress.env_steps = 5050
-    assert share() == pytest.approx(0.95)
+    assert run.share() == pytest.approx(0.95)
     progress.env_steps = 5100
-    assert share() == pytest.approx(1.0)
+    assert run.share() == pytest.approx(1.0)
 
 
 def test_an_owner_who_lowers_the_budget_lets_the_run_end() -> None:
-    share, progress, facts = pace("web")
+    run, progress, facts = pace("web")
     progress.env_steps, facts.labels_used = 2000, 20
-    assert share() < 0.5
+    assert run.share() < 0.5
     facts.labels_budget = 10
     progress.env_steps = 2100
-    assert share() == pytest.approx(1.0)
+    assert run.share() == pytest.approx(1.0)
+
+
+def test_with_people_nothing_is_learnt_at_length_from_few_answers() -> None:
+    run, progress, facts = pace("web")
+    progress.env_steps, facts.labels_used = 500, 25  # the first fit: what went before taught nothing
+    assert run.eagerness() == 1.0
+    progress.updates, progress.env_steps = 1, 560
+    slowly = run.eagerness()
+    assert slowly < 0.1, "a scripted teacher would have given more answers by now"
+    progress.env_steps = 580
+    assert run.eagerness() == slowly
+    facts.labels_used = 60
+    assert run.eagerness() == 1.0, "there is more to learn from"
+    progress.env_steps = 1000
+    assert run.eagerness() == slowly
+    facts.labels_used = 100
+    assert run.eagerness() == 1.0, "no more answers will come"
+
+
+def test_a_resumed_run_has_learnt_what_its_answers_allowed() -> None:
+    run, progress, facts = pace("web")
+    progress.env_steps, progress.updates, facts.labels_used = 900, 50, 40
+    assert run.eagerness() < 0.1
+    facts.labels_used = 60
+    assert run.eagerness() == 1.0

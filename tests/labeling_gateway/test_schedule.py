@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from labeling_gateway.config import GatewayConfig, LabelsConfig
-from labeling_gateway.schedule import allowed, due
+from labeling_gateway.schedule import allowed, due, reached
 
 
 def test_a_quarter_at_once_then_ever_fewer_and_all_before_the_end() -> None:
@@ -20,6 +20,17 @@ def test_a_quarter_at_once_then_ever_fewer_and_all_before_the_end() -> None:
     assert counts[79] < 900
     rate = np.diff(counts[:80:10])
     assert (np.diff(rate) < 0).all()
+
+
+@pytest.mark.parametrize("upfront", [0.0, 0.25, 1.0])
+def test_what_is_reached_by_some_answers_is_when_as_many_questions_have_been_asked(upfront: float) -> None:
+    labels = LabelsConfig(budget=900, upfront=upfront)
+    for answered in range(labels.upfront_questions + 1, 900, 7):
+        share = reached(labels, answered)
+        assert allowed(labels, share - 1e-6) < answered <= allowed(labels, share + 1e-6)
+    assert reached(labels, labels.upfront_questions) == (1.0 if upfront == 1.0 else 0.0)
+    assert reached(labels, 0) == 0.0
+    assert reached(labels, 900) == 1.0
 
 
 def test_questions_come_in_whole_batches_up_to_the_last() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch.nn.utils import parameters_to_vector
 
 from contracts.rollout import TRUE_REWARD, UNFITTED, Episode, Rollout
 from contracts.spaces import ActionSpace, ObservationSpace, Spaces
@@ -72,6 +73,25 @@ def run(ppo: PPO, batches: list[list[Rollout]]) -> tuple[Progress, Source, list[
         stopped=lambda: not source.batches,
     )
     return progress, source, seen
+
+
+def test_an_update_moves_the_policy_less_the_less_eager_it_is() -> None:
+    moved: list[float] = []
+    for eagerness in (1.0, 0.1):
+        ppo = learner()
+        before = parameters_to_vector(ppo.policy.parameters()).detach().clone()
+        source = Source([[slab(0)]])
+        learn(
+            ppo,
+            source,
+            Progress(),
+            share=lambda: 0.0,
+            eagerness=lambda eagerness=eagerness: eagerness,
+            on_update=lambda _: None,
+            stopped=lambda source=source: not source.batches,
+        )
+        moved.append(float((parameters_to_vector(ppo.policy.parameters()).detach() - before).abs().max()))
+    assert 0 < moved[1] < 0.3 * moved[0]
 
 
 def test_every_update_is_published_and_counted() -> None:
