@@ -27,6 +27,7 @@ from actors.tasks.catalogue import TASKS
 from actors.tasks.task import Task
 from backflip.config import TrainConfig
 from backflip.distributed import DistributedSystem
+from backflip.errors import UserError
 from backflip.finishing import package_versions
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
@@ -43,7 +44,7 @@ _PHASE_SECONDS = 6.0
 _PHASES = (True, False, False, True)  # with answers or without: what drifts within a round takes from both alike
 _SETTLE_SECONDS = 2.0  # slabs in flight, and a fit that has begun, end within this
 _ALONE_SECONDS = 4.0
-_LONGER = 50  # than the preset's run
+_LONGER = 2  # times the preset's run; with many more answers they would come in larger batches
 _EVENLY = 1e6  # an `ask_decay` this slow is a constant rate
 
 
@@ -105,7 +106,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
 
 
 def _evenly_asking(config: TrainConfig) -> TrainConfig:
-    """As many answers up front, then the preset's mean rate, for as long as any number of rounds takes.
+    """As many answers up front, then the preset's mean rate, for longer than the preset's run.
 
     The preset asks ever more rarely; a phase of some seconds must stand for the whole run.
     """
@@ -144,7 +145,11 @@ class Training:
     def phase(self, seconds: float, *, answers: bool) -> tuple[int, float]:
         """Steps taken in about so many ``seconds``, and the seconds that they took; what went before has ended."""
         self._learn(_SETTLE_SECONDS, report=answers)
-        return self._learn(seconds, report=answers)
+        measured = self._learn(seconds, report=answers)
+        facts = self._system.facts()
+        if answers and facts.labels_used >= facts.labels_budget:
+            raise UserError("all answers were used up before the last round: measure fewer --rounds")
+        return measured
 
     def _learn(self, seconds: float, *, report: bool) -> tuple[int, float]:
         progress, start = self._progress, time.monotonic()

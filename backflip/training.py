@@ -165,6 +165,7 @@ def _learn(
     stopped: threading.Event,
 ) -> None:
     report, next_report = RunReport(folder), 0.0
+    pace = Pace(config, progress, system.facts)
     with Checkpointer(folder.checkpoint, ppo, progress) as checkpointer:
 
         def on_update(now: Progress) -> None:
@@ -172,13 +173,15 @@ def _learn(
             system.after_update(now, config.steps)
             facts = system.facts()
             facts.parts["checkpoint"] = checkpointer.after_update()
+            facts.parts.pop("policy", None)  # the facts may be those of the update before
+            if (slowed := pace.status) is not None:
+                facts.parts["policy"] = slowed
             snapshot = recorder.record(now, ppo.version, facts)
             display.show(snapshot, facts)
             if time.monotonic() >= next_report:
                 system.report(report.fields(snapshot, facts))
                 next_report = time.monotonic() + REPORT_SECONDS
 
-        pace = Pace(config, progress, system.facts)
         learn(
             ppo,
             system.source,

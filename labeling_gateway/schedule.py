@@ -22,12 +22,15 @@ def allowed(labels: LabelsConfig, share: float, alarm: bool = False) -> int:
 
 
 def reached(labels: LabelsConfig, answered: float) -> float:
-    """The share of a run's steps by which so many questions are asked: the inverse of `allowed`, 1 from the last on."""
+    """The share of a run's steps by which so many questions are asked: the inverse of `allowed`.
+
+    0 up to the questions asked up front, 1 from the last on.
+    """
     if answered >= labels.questions:
         return 1.0
     upfront = labels.upfront_questions
     asked = max(0.0, answered - upfront) / max(1, labels.questions - upfront)
-    return labels.ask_until * labels.ask_decay * ((1 + 1 / labels.ask_decay) ** asked - 1)
+    return labels.ask_until * labels.ask_decay * math.expm1(asked * math.log1p(1 / labels.ask_decay))
 
 
 def due(labels: LabelsConfig, share: float, asked: int, unanswered: int, alarm: bool = False) -> int:

@@ -187,7 +187,7 @@ def forward_member(member: Member, inputs: Tensor) -> Tensor:
 
 
 def _laid_out(inputs: Tensor) -> Tensor:
-    """Frames with their channels side by side, which doubles the speed of convolutions on a CPU too; no copy twice."""
+    """Frames with their channels side by side, which doubles the speed of convolutions on a CPU too."""
     return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
 
 

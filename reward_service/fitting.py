@@ -115,7 +115,7 @@ def fit(
         loss = torch.zeros(())
         members = by_member(layers, convolutions)
         for member, weight in zip(members, torch.from_numpy(data.bootstrap(queries)).unbind(1), strict=True):
-            heard = weight.nonzero()[:, 0]  # a third is outside a member's bootstrap sample: don't compute it
+            heard = weight.nonzero()[:, 0]  # 37% are outside a member's bootstrap sample
             margin = _margins(member, shown[heard], data.clip_steps)
             loss = loss + (weight[heard] * negative_log_likelihood(margin, target[heard], careless[heard])).sum()
         loss = loss / batch
