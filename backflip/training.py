@@ -172,10 +172,10 @@ def _learn(
             nonlocal next_report
             system.after_update(now, config.steps)
             facts = system.facts()
-            facts.parts["checkpoint"] = checkpointer.after_update()
-            facts.parts.pop("policy", None)  # the facts may be those of the update before
+            parts = {**facts.parts, "checkpoint": checkpointer.after_update()}
             if (slowed := pace.status) is not None:
-                facts.parts["policy"] = slowed
+                parts["policy"] = slowed
+            facts = replace(facts, parts=parts)
             snapshot = recorder.record(now, ppo.version, facts)
             display.show(snapshot, facts)
             if time.monotonic() >= next_report:

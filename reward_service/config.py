@@ -51,7 +51,7 @@ class RewardConfig:
     fit_minimum: int = 10
     """Fewest new answers that make a fit due."""
 
-    fit_growth: float = 0.1
+    fit_growth: float = 0.15
     """New answers that make a fit due, as a share of the answers of the last fit."""
 
     first_fit_steps: int = 150

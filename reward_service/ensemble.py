@@ -22,10 +22,13 @@ _CONVOLUTIONS = ((7, 3), (5, 2), (3, 1), (3, 1))  # kernel and stride, for Atari
 _CHANNELS = 16
 
 Layers = Sequence[tuple[Tensor, Tensor]]
-"""Weight [K, in, out] and bias [K, out] of each layer; of a convolution [K, out, in, size, size]."""
+"""Weight [K, in, out] and bias [K, out] of each layer; of a convolution [K, out, in, size, size].
 
-Member = tuple[Sequence[tuple[Tensor, Tensor]], Sequence[tuple[Tensor, Tensor]]]
-"""One member's layers and convolutions: as `Layers`, without the K."""
+Without the K where they are one member's.
+"""
+
+Member = tuple[Layers, Layers]
+"""One member's layers and convolutions."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ def forward(layers: Layers, inputs: Tensor, convolutions: Layers = ()) -> Tensor
         float32 [B, K].
     """
     # One addmm a member keeps its activations in cache, which on a CPU beats one bmm for all by a third.
-    inputs = _laid_out(inputs)
+    inputs = _laid_out(inputs)  # here once, and not by each member
     return torch.cat([forward_member(member, inputs) for member in by_member(layers, convolutions)], dim=1)
 
 
