@@ -27,22 +27,18 @@ from actors.tasks.catalogue import TASKS
 from actors.tasks.task import Task
 from backflip.config import TrainConfig
 from backflip.distributed import DistributedSystem
-from backflip.errors import UserError
 from backflip.finishing import package_versions
+from backflip.phases import SETTLE_SECONDS, Phase, Training, share_of_services
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from backflip.system import probe_task
 from benchmarks.scoring import measure as measure_scoring
 from contracts.memory import keep_freed_memory
 from contracts.rollout import Rollout
-from learner.loop import Progress, learn
 from learner.policy import PolicySpec
 from learner.ppo import PPO
 
 PRESET = "hopper-backflip"
-_PHASE_SECONDS = 6.0
-_PHASES = (True, False, False, True)  # with answers or without: what drifts within a round takes from both alike
-_SETTLE_SECONDS = 2.0  # slabs in flight, and a fit that has begun, end within this
 _ALONE_SECONDS = 4.0
 _LONGER = 2  # times the preset's run; with many more answers they would come in larger batches
 _EVENLY = 1e6  # an `ask_decay` this slow is a constant rate
@@ -64,11 +60,15 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
     adds choosing them; ``training`` is the whole system with answers arriving at the preset's mean rate,
     ``training_no_answers`` the same with the teacher idle. ``kept`` is training / simulator and
     ``kept_with_answers`` training / training_no_answers, each the median of the rounds' own ratios.
+
+    ``answers_take`` is counted where that is timed: the share of all parts' time on the cores that the parts other than
+    learner and actors take while answers arrive, less their share (of scoring) with the teacher idle, over all rounds.
     """
     say = Console(file=sys.stderr).print
     torch.set_num_threads(1)
     keep_freed_memory()
     rates: dict[str, list[float]] = {}
+    phases: dict[bool, list[Phase]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder:
         preset = PRESETS[PRESET].config
         config = replace(_evenly_asking(preset), seed=seed, out=Path(folder), name="bench")
@@ -84,8 +84,12 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
             worlds = config.actors.count * config.actors.worlds
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}")
-                found = training.rates()
-                time.sleep(_SETTLE_SECONDS)
+                found: dict[str, float] = {}
+                for answers, of_round in training.round().items():
+                    phases[answers] += of_round
+                    rate = sum(phase.steps for phase in of_round) / sum(phase.seconds for phase in of_round)
+                    found["training" if answers else "training_no_answers"] = rate
+                time.sleep(SETTLE_SECONDS)
                 recordings, found["policy"] = _sample(ppo, worlds, seed + number)
                 found["simulator"] = _replay(TASKS[config.task], recordings)
                 for name, rate in found.items():
@@ -97,6 +101,7 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
     for name, alone in (("kept", "simulator"), ("kept_with_answers", "training_no_answers")):
         ratios = [whole / part for whole, part in zip(rates["training"], rates[alone], strict=True)]
         hopper[name] = round(median(ratios), 3)
+    hopper["answers_take"] = round(share_of_services(phases[True]) - share_of_services(phases[False]), 3)
     say("scoring slabs in process and over gRPC")
     return {
         "hopper": hopper,
@@ -114,65 +119,6 @@ def _evenly_asking(config: TrainConfig) -> TrainConfig:
     budget = upfront + _LONGER * (labels.budget - upfront)
     labels = replace(labels, budget=budget, upfront=upfront / budget, ask_decay=_EVENLY)
     return replace(config, labels=labels, steps=_LONGER * config.steps)
-
-
-class Training:
-    """The training that is measured, a phase at a time."""
-
-    def __init__(self, system: DistributedSystem, ppo: PPO, total_steps: int) -> None:
-        self._system = system
-        self._ppo = ppo
-        self._total_steps = total_steps
-        self._progress = Progress()
-        self._answered = Progress()  # the steps of phases with answers: all that the schedule of questions sees
-
-    def warm_up(self, answers: int) -> None:
-        while self._system.facts().labels_used < answers or self._system.facts().reward_version == 0:
-            self._learn(1.0, report=True)
-
-    def rates(self) -> dict[str, float]:
-        """Steps a second with and without answers. Without, the schedule sees no progress, so nothing is asked."""
-        steps, seconds = {True: 0, False: 0}, {True: 0.0, False: 0.0}
-        for answers in _PHASES:
-            phase_steps, phase_seconds = self.phase(_PHASE_SECONDS, answers=answers)
-            steps[answers] += phase_steps
-            seconds[answers] += phase_seconds
-        return {
-            "training": steps[True] / seconds[True],
-            "training_no_answers": steps[False] / seconds[False],
-        }
-
-    def phase(self, seconds: float, *, answers: bool) -> tuple[int, float]:
-        """Steps taken in about so many ``seconds``, and the seconds that they took; what went before has ended."""
-        self._learn(_SETTLE_SECONDS, report=answers)
-        measured = self._learn(seconds, report=answers)
-        facts = self._system.facts()
-        if answers and facts.labels_used >= facts.labels_budget:
-            raise UserError("all answers were used up before the last round: measure fewer --rounds")
-        return measured
-
-    def _learn(self, seconds: float, *, report: bool) -> tuple[int, float]:
-        progress, start = self._progress, time.monotonic()
-        steps = progress.env_steps
-        seen = steps
-        last = start
-
-        def on_update(now: Progress) -> None:
-            nonlocal seen, last
-            if report:
-                self._answered.env_steps += now.env_steps - seen
-                self._system.after_update(self._answered, self._total_steps)
-            seen, last = now.env_steps, time.monotonic()
-
-        learn(
-            self._ppo,
-            self._system.source,
-            progress,
-            share=lambda: 0.0,
-            on_update=on_update,
-            stopped=lambda: time.monotonic() - start > seconds,
-        )
-        return progress.env_steps - steps, last - start
 
 
 def _sample(ppo: PPO, worlds: int, seed: int) -> tuple[list[Recording], float]:

@@ -20,7 +20,6 @@ import os
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -30,8 +29,8 @@ from statistics import median
 import torch
 from rich.console import Console
 
-from backflip.bench import Training
 from backflip.distributed import DistributedSystem
+from backflip.phases import Training
 from backflip.presets import PRESETS
 from backflip.run_folder import create_run_folder
 from backflip.system import probe_task
@@ -127,17 +126,6 @@ class Program:
                 self._gateway.answer(lease, "program", Choice.A, self._seconds)
 
 
-def _cpu_seconds(pids: list[int]) -> float:
-    """Of these processes and of their children, those included that have ended."""
-    ticks = 0
-    while pids:
-        pid = pids.pop()
-        ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            pids.extend(map(int, (task / "children").read_text().split()))
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 async def _together(work: list[Coroutine[None, None, None]]) -> None:
     await asyncio.gather(*work)
 
@@ -168,16 +156,14 @@ def measure(rounds: int, labelers: int, pace: float) -> dict[str, float]:
             for answering in there.values():
                 answering.there.set()
             training.warm_up(1)
-            page = [system.process_ids()[name] for name in _OF_THE_PAGE]
             for number in range(rounds):
                 names = list(rates)[number % 3 :] + list(rates)[: number % 3]
                 for name in names if number % 2 else names[::-1]:
                     for kind, answering in there.items():
                         (answering.there.set if kind == name else answering.there.clear)()
-                    start, taken = time.monotonic(), _cpu_seconds([*page])
-                    steps, seconds = training.phase(_PHASE_SECONDS, answers=True)
-                    rates[name].append(steps / seconds)
-                    spent = (_cpu_seconds([*page]) - taken) / (time.monotonic() - start)
+                    phase = training.phase(_PHASE_SECONDS, answers=True)
+                    rates[name].append(phase.steps / phase.seconds)
+                    spent = sum(phase.cpu_seconds[part] for part in _OF_THE_PAGE) / phase.seconds
                     shares[name].append(spent / (os.cpu_count() or 1))
                 say(f"round {number + 1} of {rounds}: " + ", ".join(f"{n} {r[-1]:,.0f}" for n, r in rates.items()))
             answers = system.facts().labels_used

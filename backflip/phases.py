@@ -1,0 +1,108 @@
+"""A training run measured in phases, with answers arriving and without."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backflip.distributed import DistributedSystem
+from backflip.errors import UserError
+from learner.loop import Progress, learn
+from learner.ppo import PPO
+
+LEARNER = "learner"
+"""This process, among the parts that a phase counts."""
+
+_PHASE_SECONDS = 6.0
+_PHASES = (True, False, False, True)  # with answers or without: what drifts within a round takes from both alike
+SETTLE_SECONDS = 2.0  # slabs in flight, and a fit that has begun, end within this
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some seconds of training."""
+
+    steps: int
+    seconds: float
+    cpu_seconds: dict[str, float]  # that each part took of the cores, by its name; `LEARNER` too
+
+
+class Training:
+    """The training that is measured, a phase at a time."""
+
+    def __init__(self, system: DistributedSystem, ppo: PPO, total_steps: int) -> None:
+        self._system = system
+        self._ppo = ppo
+        self._total_steps = total_steps
+        self._progress = Progress()
+        self._answered = Progress()  # the steps of phases with answers: all that the schedule of questions sees
+
+    def warm_up(self, answers: int) -> None:
+        while self._system.facts().labels_used < answers or self._system.facts().reward_version == 0:
+            self._learn(1.0, report=True)
+
+    def round(self) -> dict[bool, list[Phase]]:
+        """Phases with answers and without. Without, the schedule sees no progress, so nothing is asked."""
+        phases: dict[bool, list[Phase]] = {True: [], False: []}
+        for answers in _PHASES:
+            phases[answers].append(self.phase(_PHASE_SECONDS, answers=answers))
+        return phases
+
+    def phase(self, seconds: float, *, answers: bool) -> Phase:
+        """About so many ``seconds`` of training; what went before has ended."""
+        self._learn(SETTLE_SECONDS, report=answers)
+        before = self._cpu_seconds()
+        steps, taken = self._learn(seconds, report=answers)
+        now = self._cpu_seconds()
+        facts = self._system.facts()
+        if answers and facts.labels_used >= facts.labels_budget:
+            raise UserError("all answers were used up before the last round: measure fewer --rounds")
+        return Phase(steps, taken, {part: now[part] - before[part] for part in before})
+
+    def _cpu_seconds(self) -> dict[str, float]:
+        parts = {part: _cpu_seconds(pid) for part, pid in self._system.process_ids().items()}
+        return {LEARNER: time.process_time()} | parts
+
+    def _learn(self, seconds: float, *, report: bool) -> tuple[int, float]:
+        progress, start = self._progress, time.monotonic()
+        steps = progress.env_steps
+        seen = steps
+        last = start
+
+        def on_update(now: Progress) -> None:
+            nonlocal seen, last
+            if report:
+                self._answered.env_steps += now.env_steps - seen
+                self._system.after_update(self._answered, self._total_steps)
+            seen, last = now.env_steps, time.monotonic()
+
+        learn(
+            self._ppo,
+            self._system.source,
+            progress,
+            share=lambda: 0.0,
+            on_update=on_update,
+            stopped=lambda: time.monotonic() - start > seconds,
+        )
+        return progress.env_steps - steps, last - start
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of a process and of its children, those included that have ended."""
+    ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    return ticks / os.sysconf("SC_CLK_TCK") + sum(map(_cpu_seconds, children))
+
+
+def share_of_services(phases: Iterable[Phase]) -> float:
+    """What all parts but learner and actors take of the time on the cores."""
+    services = whole = 0.0
+    for phase in phases:
+        for part, seconds in phase.cpu_seconds.items():
+            whole += seconds
+            services += 0.0 if part == LEARNER or part.startswith("actor") else seconds
+    return services / whole
