@@ -29,6 +29,7 @@ interface Card {
   about: HTMLElement;
   panes: Pane[];
   clock: Clock;
+  fresh: boolean; // a clip has come that was not drawn yet
 }
 
 export class Answers {
@@ -50,12 +51,14 @@ export class Answers {
     found("labels-none").hidden = labels.length > 0;
   }
 
-  /** Draws one card a picture, each in its turn: there are many, and nobody looks at all of them. */
+  /** Draws one card a picture, fresh ones first, then each in its turn: nobody looks at all of them. */
   draw(now: number): void {
     const cards = [...this.cards.values()];
     for (const card of cards) card.clock.tick(now);
-    const card = cards[this.turn++ % Math.max(cards.length, 1)];
-    for (const pane of card?.panes ?? []) pane.draw((card as Card).clock, this.view);
+    const card = cards.find(({ fresh }) => fresh) ?? cards[this.turn++ % Math.max(cards.length, 1)];
+    if (!card) return;
+    card.fresh = false;
+    for (const pane of card.panes) pane.draw(card.clock, this.view);
   }
 
   private card(label: LabelView): Card {
@@ -63,7 +66,8 @@ export class Answers {
     const boxes = sides.map(() => made("div", { className: "pane" }));
     const about = made("p");
     const element = made("article", { className: "label" }, ...boxes, about);
-    const card: Card = { label, element, about, panes: boxes.map((box) => new Pane(box)), clock: new Clock() };
+    const panes = boxes.map((box) => new Pane(box));
+    const card: Card = { label, element, about, panes, clock: new Clock(), fresh: false };
     card.clock.playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     card.clock.restart(Math.max(...sides.map((ref) => ref.steps * ref.timestep)));
     sides.forEach((ref, index) => {
@@ -71,6 +75,7 @@ export class Answers {
         .then((clip) => {
           card.panes[index]?.show(clip);
           card.clock.restart(lengthOf(clip));
+          card.fresh = true;
         })
         .catch(() => boxes[index]?.append("cannot be drawn"));
     });
