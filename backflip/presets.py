@@ -97,6 +97,7 @@ PRESETS: dict[str, Preset] = {
             steps=400_000,
             actors=ActorsConfig(candidates=32),
             labels=LabelsConfig(budget=600, clip_steps=25, check_share=0.25, ask_decay=2.0),
+            reward_model=RewardConfig(fit_growth=0.1),  # once fooled, what mends the model should not wait for long
         ),
     ),
     "hopper": _mujoco("hopper", "a one-legged robot hops forward"),
