@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from labeling_gateway.rendering.geometry import geometry
+from labeling_gateway.web import pairs
 from labeling_gateway.web.callers import Caller, Desked
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal, refusal
@@ -41,7 +42,7 @@ async def clip_poses(clip: Annotated[Hash, Path()], session: Caller, desk: Deske
     404 for clips whose `draw` is `video`.
     """
     # A question that was just leased has its clips at hand, and their poses take less time than a thread.
-    found = await _found(desk, desk.poses, clip, at_hand=desk.at_hand(clip))
+    found = await _found(desk, pairs.clip_poses, desk, clip, at_hand=desk.at_hand(clip))
     headers = _FOREVER | {"X-Steps": str(found.shape[0]), "X-Bodies": str(found.shape[1])}
     return Response(found.tobytes(), media_type="application/octet-stream", headers=headers)
 

@@ -11,13 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from contracts.clip import Clip, Scene
 from contracts.label import Lease, Query
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.leasing import Taken, Turn
-from labeling_gateway.rendering.geometry import poses, prepare
+from labeling_gateway.rendering.geometry import prepare
 from labeling_gateway.replies import Control, Counts
 from labeling_gateway.store import StoreError
 from labeling_gateway.web.batches import Batches
@@ -36,7 +34,7 @@ Result = TypeVar("Result")
 Value = TypeVar("Value")
 
 _THREADS = 16  # each has a connection of its own to the store, which groups their commits
-_QUERIES, _CLIPS, _POSES, _SCENES = 50_000, 4_000, 1_000, 64  # kept in memory; a clip and its poses have kilobytes
+_QUERIES, _CLIPS, _SCENES = 50_000, 4_000, 64  # kept in memory; a clip has some kilobytes
 _CONTROL_SECONDS = 1.0
 _CATCH_UP_SECONDS = 0.02  # between two readings of the log, which many answers then share
 _TRUST_SECONDS = 30.0  # how long a ticket that was not revoked is taken at its word
@@ -60,7 +58,6 @@ class Desk:
         self.turns = Batches(self.call, self._take_turns)
         self._queries: _Newest[Query] = _Newest(_QUERIES)
         self._clips: _Newest[Clip] = _Newest(_CLIPS)
-        self._poses: _Newest[np.ndarray] = _Newest(_POSES)
         self._scenes: _Newest[Scene] = _Newest(_SCENES)
         self._trusted: _Newest[float] = _Newest(_QUERIES)  # ids of tickets, and until when
         self._catching_up: asyncio.Task[None] | None = None
@@ -138,20 +135,6 @@ class Desk:
         """In a thread, unless it is at hand. Raises LookupError where there is no such clip."""
         return self._clips.get(hash, lambda: Clip.from_bytes(self.client.clip_data(hash)))
 
-    def poses(self, hash: str) -> np.ndarray:
-        """In a thread, unless it is at hand. Where a clip's bodies are, little-endian float32 [steps, bodies, 7].
-
-        Raises LookupError where there is no such clip, or it has no poses.
-        """
-        return self._poses.get(hash, lambda: self._find_poses(hash))
-
-    def _find_poses(self, hash: str) -> np.ndarray:
-        clip = self.clip(hash)
-        scene = self.scene(clip.scene)
-        if scene.track != "mujoco":
-            raise LookupError(f"{scene.task} has no poses; ask for video.mp4")
-        return poses(scene, clip.state).astype("<f4", copy=False)
-
     def at_hand(self, *hashes: str) -> bool:
         """Whether these clips and their scenes are here, so that nobody has to wait for the store or for a thread."""
         clips = [self._clips.peek(hash) for hash in hashes]
@@ -167,7 +150,7 @@ class Desk:
         return scene
 
     def remember(self, leases: Iterable[Lease]) -> None:
-        """In a thread: questions that were just leased, and their clips in one round trip, with what draws them."""
+        """In a thread: questions that were just leased, and their clips in one round trip."""
         queries = [lease.query for lease in leases]
         for query in queries:
             self._queries.put(query.id, query)
@@ -177,9 +160,6 @@ class Desk:
             self._clips.put(name, Clip.from_bytes(found))
         for scene in {query.scene for query in queries}:
             self.scene(scene)
-        for name in data:
-            with suppress(LookupError, ValueError):  # a video's have none; of a broken one whoever asks for it is told
-                self.poses(name)
 
     def keep_clip(self, hash: str, clip: Clip) -> None:
         """One that nobody was asked about, so that it can be shown."""

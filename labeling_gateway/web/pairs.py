@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import time
 
+import numpy as np
+
 from contracts.clip import Clip
 from contracts.label import Lease
 from labeling_gateway.leasing import Given, Taken, Turn
+from labeling_gateway.rendering.geometry import poses
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.models import ClipRef, Pair, ShownClip
 
@@ -54,6 +57,15 @@ def clip_ref(desk: Desk, hash: str, clip: Clip) -> ClipRef:
     return ClipRef(clip=hash, scene=clip.scene, steps=len(clip), timestep=scene.timestep, draw=draw)
 
 
+def clip_poses(desk: Desk, hash: str) -> np.ndarray:
+    """In a thread, unless it is at hand. Float32 [steps, bodies, 7]; raises LookupError where a clip has none."""
+    clip = desk.clip(hash)
+    scene = desk.scene(clip.scene)
+    if scene.track != "mujoco":
+        raise LookupError(f"{scene.task} has no poses; ask for video.mp4")
+    return poses(scene, clip.state).astype("<f4", copy=False)
+
+
 def _pair(desk: Desk, held: Lease, rater: str, with_poses: bool) -> Pair:
     query = held.query
     left, right = (_shown(desk, hash, with_poses) for hash in (query.clip_a, query.clip_b))
@@ -75,7 +87,7 @@ def _shown(desk: Desk, hash: str, with_poses: bool) -> ShownClip:
     ref = clip_ref(desk, hash, desk.clip(hash))
     brought = with_poses and ref.draw == "poses"
     return ShownClip(
-        **ref.model_dump(), poses=base64.b64encode(desk.poses(hash).tobytes()).decode() if brought else None
+        **ref.model_dump(), poses=base64.b64encode(clip_poses(desk, hash).tobytes()).decode() if brought else None
     )
 
 
