@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,17 +55,16 @@ class Training:
     def phase(self, seconds: float, *, answers: bool) -> Phase:
         """About so many ``seconds`` of training; what went before has ended."""
         self._learn(SETTLE_SECONDS, report=answers)
-        before = self._cpu_seconds()
+        processes = self._system.process_ids() | {LEARNER: os.getpid()}
+        before = {part: _cpu_seconds(pid) for part, pid in processes.items()}
         steps, taken = self._learn(seconds, report=answers)
-        now = self._cpu_seconds()
+        spent = {part: _cpu_seconds(pid) - before[part] for part, pid in processes.items()}
+        if any(self._system.process_ids()[part] != pid for part, pid in processes.items() if part != LEARNER):
+            raise UserError("a part of the run ended while it was measured, and was started again: measure once more")
         facts = self._system.facts()
         if answers and facts.labels_used >= facts.labels_budget:
             raise UserError("all answers were used up before the last round: measure fewer --rounds")
-        return Phase(steps, taken, {part: now[part] - before[part] for part in before})
-
-    def _cpu_seconds(self) -> dict[str, float]:
-        parts = {part: _cpu_seconds(pid) for part, pid in self._system.process_ids().items()}
-        return {LEARNER: time.process_time()} | parts
+        return Phase(steps, taken, spent)
 
     def _learn(self, seconds: float, *, report: bool) -> tuple[int, float]:
         progress, start = self._progress, time.monotonic()
@@ -91,15 +91,30 @@ class Training:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of a process and of its children, those included that have ended."""
-    ticks = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
-    return ticks / os.sysconf("SC_CLK_TCK") + sum(map(_cpu_seconds, children))
+    """Of a process and of its children, those included that have ended; what is gone took none."""
+    try:
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    children: list[int] = []
+    for thread in threads:
+        with suppress(FileNotFoundError, ProcessLookupError):  # threads come and go
+            children += map(int, (thread / "children").read_text().split())
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK") + sum(map(_cpu_seconds, children))
 
 
-def share_of_services(phases: Iterable[Phase]) -> float:
-    """What all parts but learner and actors take of the time on the cores."""
+def answers_take(with_answers: Iterable[Phase], without: Iterable[Phase]) -> float:
+    """The share of all parts' time on the cores that goes into answers: asking, giving, keeping and fitting them.
+
+    It is what the services (all but learner and actors) take beyond scoring, which takes the same share of the rest
+    with answers and without. Timed rates differ by more than that on cores that are shared; shares of time don't.
+    """
+    scoring = _share_of_services(without)
+    return (_share_of_services(with_answers) - scoring) / (1 - scoring)
+
+
+def _share_of_services(phases: Iterable[Phase]) -> float:
     services = whole = 0.0
     for phase in phases:
         for part, seconds in phase.cpu_seconds.items():
