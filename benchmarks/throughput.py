@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+import warnings
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -71,6 +72,7 @@ def measure(preset: str, rounds: int) -> dict[str, float]:
 def _pool(config: TrainConfig) -> float:
     """EnvPool alone, with as many worlds as the training has."""
     worlds = config.actors.count * config.actors.worlds
+    warnings.simplefilter("ignore")  # gymnasium's remarks on the precision of EnvPool's bounds
     pool = envpool.make(config.task, env_type="gymnasium", num_envs=worlds, num_threads=os.cpu_count() or 1)
     pool.reset()
     drawn = [[pool.action_space.sample() for _ in range(worlds)] for _ in range(_ACTIONS)]
