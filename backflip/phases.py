@@ -55,16 +55,16 @@ class Training:
     def phase(self, seconds: float, *, answers: bool) -> Phase:
         """About so many ``seconds`` of training; what went before has ended."""
         self._learn(SETTLE_SECONDS, report=answers)
-        processes = self._system.process_ids() | {LEARNER: os.getpid()}
-        before = {part: _cpu_seconds(pid) for part, pid in processes.items()}
+        processes = self._system.process_ids()
+        before = _cpu_seconds_of(processes)
         steps, taken = self._learn(seconds, report=answers)
-        spent = {part: _cpu_seconds(pid) - before[part] for part, pid in processes.items()}
-        if any(self._system.process_ids()[part] != pid for part, pid in processes.items() if part != LEARNER):
+        now = _cpu_seconds_of(processes)
+        if self._system.process_ids() != processes:
             raise UserError("a part of the run ended while it was measured, and was started again: measure once more")
         facts = self._system.facts()
         if answers and facts.labels_used >= facts.labels_budget:
             raise UserError("all answers were used up before the last round: measure fewer --rounds")
-        return Phase(steps, taken, spent)
+        return Phase(steps, taken, {part: now[part] - before[part] for part in before})
 
     def _learn(self, seconds: float, *, report: bool) -> tuple[int, float]:
         progress, start = self._progress, time.monotonic()
@@ -88,6 +88,11 @@ class Training:
             stopped=lambda: time.monotonic() - start > seconds,
         )
         return progress.env_steps - steps, last - start
+
+
+def _cpu_seconds_of(processes: dict[str, int]) -> dict[str, float]:
+    """By part; this process without its children, for those are the other parts."""
+    return {LEARNER: time.process_time()} | {part: _cpu_seconds(pid) for part, pid in processes.items()}
 
 
 def _cpu_seconds(pid: int) -> float:

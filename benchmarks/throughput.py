@@ -72,8 +72,9 @@ def measure(preset: str, rounds: int) -> dict[str, float]:
 def _pool(config: TrainConfig) -> float:
     """EnvPool alone, with as many worlds as the training has."""
     worlds = config.actors.count * config.actors.worlds
-    warnings.simplefilter("ignore")  # gymnasium's remarks on the precision of EnvPool's bounds
-    pool = envpool.make(config.task, env_type="gymnasium", num_envs=worlds, num_threads=os.cpu_count() or 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # gymnasium's remarks on the precision of EnvPool's bounds
+        pool = envpool.make(config.task, env_type="gymnasium", num_envs=worlds, num_threads=os.cpu_count() or 1)
     pool.reset()
     drawn = [[pool.action_space.sample() for _ in range(worlds)] for _ in range(_ACTIONS)]
     actions = cycle(np.array(drawn, np.int32))
