@@ -16,7 +16,6 @@ from actors.simulators.registry import make_simulator
 from actors.tasks.task import Task
 from backflip.config import TrainConfig
 from contracts.rollout import Rollout
-from learner.policy import PolicySpec
 from learner.ppo import PPO
 
 _SECONDS = 4.0
@@ -31,7 +30,7 @@ def sample(config: TrainConfig, ppo: PPO, seed: int) -> tuple[Slabs, float]:
         make_simulator(config.engine, config.task, worlds=worlds // 2, seed=seed + group, threads=max(1, cores // 2))
         for group in range(2)
     ]
-    spec = PolicySpec(groups[0].spaces, config.learner.hidden, config.learner.encoder)
+    spec = config.learner.policy(groups[0].spaces)
     correlation = config.actors.noise_correlation
     sampler = Sampler(groups, config.actors.slab_steps, spec, seed, noise_correlation=correlation)
     sampler.load(ppo.snapshot())

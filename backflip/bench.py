@@ -6,29 +6,20 @@ Single figures from a noisy machine mean little, their ratios within a run mean 
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from actors.tasks.catalogue import TASKS
 from backflip.alone import replay, sample
 from backflip.config import TrainConfig
-from backflip.distributed import DistributedSystem
 from backflip.finishing import package_versions
-from backflip.phases import SETTLE_SECONDS, Phase, Training, answers_take
+from backflip.phases import SETTLE_SECONDS, Phase, answers_take, training_of
 from backflip.presets import PRESETS
-from backflip.run_folder import create_run_folder
-from backflip.system import probe_task
 from benchmarks.scoring import measure as measure_scoring
-from contracts.memory import keep_freed_memory
-from learner.policy import PolicySpec
-from learner.ppo import PPO
 
 PRESET = "hopper-backflip"
 _LONGER = 2  # times the preset's run; with many more answers they would come in larger batches
@@ -46,37 +37,26 @@ def measure(*, rounds: int, seed: int) -> dict[str, Any]:
     ``answers_take`` is counted where that is timed, over all rounds: see `backflip.phases.answers_take`.
     """
     say = Console(file=sys.stderr).print
-    torch.set_num_threads(1)
-    keep_freed_memory()
     rates: dict[str, list[float]] = {}
     phases: dict[bool, list[Phase]] = {True: [], False: []}
-    with tempfile.TemporaryDirectory() as folder:
-        preset = PRESETS[PRESET].config
-        config = replace(_evenly_asking(preset), seed=seed, out=Path(folder), name="bench")
-        run = create_run_folder(config)
-        task = probe_task(config)
-        ppo = PPO(PolicySpec(task.spaces, config.learner.hidden), config.learner, config.seed)
-        say("starting every part of a training run")
-        system = DistributedSystem(config, run, task.spaces, task.scene)
-        try:
-            training = Training(system, ppo, config.steps)
-            say("training until the questions asked up front are answered")
-            training.warm_up(config.labels.upfront_questions)
-            for number in range(rounds):
-                say(f"round {number + 1} of {rounds}")
-                found: dict[str, float] = {}
-                for answers, of_round in training.round().items():
-                    phases[answers] += of_round
-                    rate = sum(phase.steps for phase in of_round) / sum(phase.seconds for phase in of_round)
-                    found["training" if answers else "training_no_answers"] = rate
-                time.sleep(SETTLE_SECONDS)
-                slabs, found["policy"] = sample(config, ppo, seed + number)
-                found["simulator"] = replay(TASKS[config.task], slabs)
-                for name, rate in found.items():
-                    rates.setdefault(name, []).append(rate)
-                say("  " + ", ".join(f"{name} {rate:,.0f}" for name, rate in found.items()))
-        finally:
-            system.stop()
+    config = replace(_evenly_asking(PRESETS[PRESET].config), seed=seed)
+    say("starting every part of a training run")
+    with training_of(config) as training:
+        say("training until the questions asked up front are answered")
+        training.warm_up(config.labels.upfront_questions)
+        for number in range(rounds):
+            say(f"round {number + 1} of {rounds}")
+            found: dict[str, float] = {}
+            for answers, of_round in training.round().items():
+                phases[answers] += of_round
+                rate = sum(phase.steps for phase in of_round) / sum(phase.seconds for phase in of_round)
+                found["training" if answers else "training_no_answers"] = rate
+            time.sleep(SETTLE_SECONDS)
+            slabs, found["policy"] = sample(config, training.ppo, seed + number)
+            found["simulator"] = replay(TASKS[config.task], slabs)
+            for name, rate in found.items():
+                rates.setdefault(name, []).append(rate)
+            say("  " + ", ".join(f"{name} {rate:,.0f}" for name, rate in found.items()))
     hopper = {name: round(median(values), 1) for name, values in sorted(rates.items())}
     for name, alone in (("kept", "simulator"), ("kept_with_answers", "training_no_answers")):
         ratios = [whole / part for whole, part in zip(rates["training"], rates[alone], strict=True)]

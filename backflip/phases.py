@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
+from backflip.config import TrainConfig
 from backflip.distributed import DistributedSystem
 from backflip.errors import UserError
+from backflip.run_folder import create_run_folder
+from backflip.system import probe_task
+from contracts.memory import keep_freed_memory
 from learner.loop import Progress, learn
 from learner.ppo import PPO
 
@@ -34,15 +41,16 @@ class Phase:
 class Training:
     """The training that is measured, a phase at a time."""
 
-    def __init__(self, system: DistributedSystem, ppo: PPO, total_steps: int) -> None:
-        self._system = system
-        self._ppo = ppo
+    def __init__(self, run: str, system: DistributedSystem, ppo: PPO, total_steps: int) -> None:
+        self.run = run
+        self.system = system
+        self.ppo = ppo
         self._total_steps = total_steps
         self._progress = Progress()
         self._answered = Progress()  # the steps of phases with answers: all that the schedule of questions sees
 
     def warm_up(self, answers: int) -> None:
-        while self._system.facts().labels_used < answers or self._system.facts().reward_version == 0:
+        while self.system.facts().labels_used < answers or self.system.facts().reward_version == 0:
             self._learn(1.0, report=True)
 
     def round(self) -> dict[bool, list[Phase]]:
@@ -55,13 +63,13 @@ class Training:
     def phase(self, seconds: float, *, answers: bool) -> Phase:
         """About so many ``seconds`` of training; what went before has ended."""
         self._learn(SETTLE_SECONDS, report=answers)
-        processes = self._system.process_ids()
+        processes = self.system.process_ids()
         before = _cpu_seconds_of(processes)
         steps, taken = self._learn(seconds, report=answers)
         now = _cpu_seconds_of(processes)
-        if self._system.process_ids() != processes:
+        if self.system.process_ids() != processes:
             raise UserError("a part of the run ended while it was measured, and was started again: measure once more")
-        facts = self._system.facts()
+        facts = self.system.facts()
         if answers and facts.labels_used >= facts.labels_budget:
             raise UserError("all answers were used up before the last round: measure fewer --rounds")
         return Phase(steps, taken, {part: now[part] - before[part] for part in before})
@@ -76,18 +84,35 @@ class Training:
             nonlocal seen, last
             if report:
                 self._answered.env_steps += now.env_steps - seen
-                self._system.after_update(self._answered, self._total_steps)
+                self.system.after_update(self._answered, self._total_steps)
             seen, last = now.env_steps, time.monotonic()
 
         learn(
-            self._ppo,
-            self._system.source,
+            self.ppo,
+            self.system.source,
             progress,
             share=lambda: 0.0,
             on_update=on_update,
             stopped=lambda: time.monotonic() - start > seconds,
         )
         return progress.env_steps - steps, last - start
+
+
+@contextmanager
+def training_of(config: TrainConfig) -> Generator[Training]:
+    """Every part of a training run, started in a folder that is gone afterwards; the learner is this process."""
+    torch.set_num_threads(1)  # as in a training that is not measured
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as out:
+        folder = create_run_folder(replace(config, out=Path(out), name="measured"))
+        task = probe_task(config)
+        task.close()  # what it says of the task stays
+        ppo = PPO(config.learner.policy(task.spaces), config.learner, config.seed)
+        system = DistributedSystem(config, folder, task.spaces, task.scene)
+        try:
+            yield Training(folder.run, system, ppo, config.steps)
+        finally:
+            system.stop()
 
 
 def _cpu_seconds_of(processes: dict[str, int]) -> dict[str, float]:

@@ -23,7 +23,7 @@ from labeling_gateway.rendering.drawing import draw
 from labeling_gateway.rendering.sketches import CannotDraw
 from labeling_gateway.rendering.video import Film, steps_per_frame, write_video
 from learner.checkpoint import load_policy_snapshot
-from learner.policy import Policy, PolicySpec
+from learner.policy import Policy
 from reward_service.config import RewardServiceConfig
 from reward_service.server import AddressInUse, serve
 from reward_service.versions import RewardModel
@@ -155,7 +155,7 @@ def _say(line: str) -> None:
 
 
 def _policy(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> Policy:
-    policy = Policy(PolicySpec(simulator.spaces, config.learner.hidden, config.learner.encoder))
+    policy = Policy(config.learner.policy(simulator.spaces))
     try:
         policy.load(load_policy_snapshot(folder.checkpoint))
     except FileNotFoundError:

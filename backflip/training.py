@@ -34,7 +34,6 @@ from contracts.memory import keep_freed_memory
 from labeling_gateway.store import StoreError
 from learner.checkpoint import load_checkpoint
 from learner.loop import Progress, learn
-from learner.policy import PolicySpec
 from learner.ppo import PPO
 
 
@@ -88,8 +87,7 @@ def _run(config: TrainConfig, folder: RunFolder, command: str | None) -> Run:
     started = time.monotonic()
     simulator = probe_task(config)
     simulator.close()  # what it says of the task stays
-    spec = PolicySpec(simulator.spaces, config.learner.hidden, config.learner.encoder)
-    ppo = PPO(spec, config.learner, config.seed, device_of(config.engine))
+    ppo = PPO(config.learner.policy(simulator.spaces), config.learner, config.seed, device_of(config.engine))
     progress = _restore(folder, ppo)
     display = Display(config, str(folder.path), simulator.odometer_name)
     last = last_snapshot(folder)

@@ -18,30 +18,21 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
-import torch
 from rich.console import Console
 
-from backflip.distributed import DistributedSystem
-from backflip.phases import Training
+from backflip.phases import training_of
 from backflip.presets import PRESETS
-from backflip.run_folder import create_run_folder
-from backflip.system import probe_task
 from benchmarks.browsers import Browser, Labeler, Tally
 from contracts.label import Choice
-from contracts.memory import keep_freed_memory
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.tickets import Tickets, open_tickets
-from learner.policy import PolicySpec
-from learner.ppo import PPO
 
 PRESET = "hopper-backflip"
 LEASE_SECONDS = 60.0
@@ -133,25 +124,18 @@ async def _together(work: list[Coroutine[None, None, None]]) -> None:
 def measure(rounds: int, labelers: int, pace: float) -> dict[str, float]:
     """Steps a second in each kind of phase, medians of the rounds, and the medians of the rounds' ratios."""
     say = Console(file=sys.stderr).print
-    torch.set_num_threads(1)
-    keep_freed_memory()
     rates: dict[str, list[float]] = {"people": [], "program": [], "nobody": []}
     shares: dict[str, list[float]] = {name: [] for name in rates}
-    with tempfile.TemporaryDirectory() as folder:
-        preset = PRESETS[PRESET].config
-        labels = replace(preset.labels, source="web", address="127.0.0.1:0", open=False)
-        config = replace(preset, labels=labels, out=Path(folder), name="bench")
-        run = create_run_folder(config)
-        task = probe_task(config)
-        ppo = PPO(PolicySpec(task.spaces, config.learner.hidden), config.learner, config.seed)
-        say("starting every part of a training run")
-        system = DistributedSystem(config, run, task.spaces, task.scene)
-        there: dict[str, People | Program] = {}
+    preset = PRESETS[PRESET].config
+    labels = replace(preset.labels, source="web", address="127.0.0.1:0", open=False)
+    say("starting every part of a training run")
+    with training_of(replace(preset, labels=labels)) as training:
+        system, there = training.system, dict[str, People | Program]()
+        assert system.page is not None and system.gateway is not None
         try:
-            assert system.page is not None and system.gateway is not None
-            there["people"] = People(system.page, open_tickets(run.run, system.page.secrets_file), labelers, pace)
+            tickets = open_tickets(training.run, system.page.secrets_file)
+            there["people"] = People(system.page, tickets, labelers, pace)
             there["program"] = Program(system.gateway, pace / labelers)
-            training = Training(system, ppo, config.steps)
             say("training until the first answers are fitted")
             for answering in there.values():
                 answering.there.set()
@@ -170,7 +154,6 @@ def measure(rounds: int, labelers: int, pace: float) -> dict[str, float]:
         finally:
             for answering in there.values():
                 answering.leave()
-            system.stop()
     kept = {
         f"kept_of_{name}": sorted(a / b for a, b in zip(rates["people"], rates[name], strict=True))
         for name in ("program", "nobody")

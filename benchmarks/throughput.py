@@ -11,30 +11,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 import warnings
 from dataclasses import replace
 from itertools import cycle
-from pathlib import Path
 from statistics import median
 
 import envpool
 import numpy as np
-import torch
 from rich.console import Console
 
 from actors.tasks.catalogue import TASKS
 from backflip.alone import replay, sample, timed
 from backflip.config import TrainConfig
-from backflip.distributed import DistributedSystem
-from backflip.phases import SETTLE_SECONDS, Training
+from backflip.phases import SETTLE_SECONDS, training_of
 from backflip.presets import PRESETS
-from backflip.run_folder import create_run_folder
-from backflip.system import probe_task
-from contracts.memory import keep_freed_memory
-from learner.policy import PolicySpec
-from learner.ppo import PPO
 
 _ANSWERS = 40  # all up front: enough for a reward model
 _PHASE_SECONDS = 8.0
@@ -44,27 +35,17 @@ _ACTIONS = 64  # of each world, drawn once
 def measure(preset: str, rounds: int) -> dict[str, float]:
     """Medians of the rounds' rates, and of their ratios ``kept``: training over the engine alone."""
     rates: dict[str, list[float]] = {"engine": [], "policy": [], "training": []}
-    with tempfile.TemporaryDirectory() as folder:
-        config = PRESETS[preset].config
-        config = replace(config, labels=replace(config.labels, budget=_ANSWERS, upfront=1.0), out=Path(folder))
-        run = create_run_folder(config)
-        task = probe_task(config)
-        ppo = PPO(PolicySpec(task.spaces, config.learner.hidden, config.learner.encoder), config.learner, config.seed)
-        system = DistributedSystem(config, run, task.spaces, task.scene)
-        try:
-            training = Training(system, ppo, config.steps)
-            training.warm_up(1)
-            for number in range(rounds):
-                phase = training.phase(_PHASE_SECONDS, answers=False)
-                rates["training"].append(phase.steps / phase.seconds)
-                time.sleep(SETTLE_SECONDS)
-                slabs, rate = sample(config, ppo, config.seed + number)
-                rates["policy"].append(rate)
-                rates["engine"].append(
-                    replay(TASKS[config.task], slabs) if config.engine == "mujoco" else _pool(config)
-                )
-        finally:
-            system.stop()
+    config = PRESETS[preset].config
+    config = replace(config, labels=replace(config.labels, budget=_ANSWERS, upfront=1.0))
+    with training_of(config) as training:
+        training.warm_up(1)
+        for number in range(rounds):
+            phase = training.phase(_PHASE_SECONDS, answers=False)
+            rates["training"].append(phase.steps / phase.seconds)
+            time.sleep(SETTLE_SECONDS)
+            slabs, rate = sample(config, training.ppo, config.seed + number)
+            rates["policy"].append(rate)
+            rates["engine"].append(replay(TASKS[config.task], slabs) if config.engine == "mujoco" else _pool(config))
     kept = median(whole / alone for whole, alone in zip(rates["training"], rates["engine"], strict=True))
     return {name: median(found) for name, found in rates.items()} | {"kept": kept}
 
@@ -88,8 +69,6 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["hopper-backflip", "cheetah", "ant", "cartpole", "pong"])
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    keep_freed_memory()
     say = Console(file=sys.stderr).print
     lines = ["| preset | engine alone | with the policy | whole training | kept |", "|---|--:|--:|--:|--:|"]
     for preset in arguments.presets:

@@ -21,7 +21,7 @@ from labeling_gateway.evidence import Claim
 from labeling_gateway.hasty import Hasty
 from labeling_gateway.leasing import Given, Taken, Turn
 from labeling_gateway.raters import RaterBook
-from labeling_gateway.replies import Answered, Checks, Control, Counts, Progress, Rater, Receipt
+from labeling_gateway.replies import Answered, Checks, Control, Counts, Progress, Rater, Receipt, Rules
 from labeling_gateway.run_store import RunStore
 from labeling_gateway.store import StoreError, connect  # noqa: F401  # other rooms catch the one
 
@@ -142,6 +142,10 @@ class GatewayClient:
     def control(self) -> Control:
         return ownership.control(self._store)
 
+    def rules(self) -> Rules:
+        """That, and on whom the owner has decided, in one round trip."""
+        return ownership.rules(self._store)
+
     def set_paused(self, paused: bool) -> None:
         """Whether the gateway asks nothing new."""
         ownership.set_paused(self._store, paused)
@@ -197,9 +201,6 @@ class GatewayClient:
     def revoke_invitation(self, id: str) -> None:
         """For good; of a session or of an invitation that nobody noted, too."""
         ownership.revoke_invitation(self._store, id)
-
-    def invitation_revoked(self, id: str) -> bool:
-        return ownership.invitation_revoked(self._store, id)
 
     def run_report(self) -> dict[str, Any] | None:
         """What the launcher last said of the run; None as long as it has said nothing."""

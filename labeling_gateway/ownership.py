@@ -11,16 +11,29 @@ from contracts.label import SCHEMA, Choice, Label, Query
 from labeling_gateway import answer_scripts, queue_scripts
 from labeling_gateway.durable import Command
 from labeling_gateway.label_log import read_labels
-from labeling_gateway.replies import Checks, Control
+from labeling_gateway.replies import Checks, Control, Rules
 from labeling_gateway.run_store import RunStore
 
 _PAGE = 1000  # labels read in one round trip
 _BATCH = 100  # answers taken back in one
 
 
+_CONTROLS = ("paused", "budget", *(field.name for field in fields(Checks)))
+
+
 def control(store: RunStore) -> Control:
-    names = [field.name for field in fields(Checks)]
-    (found,) = store.session.run(("HMGET", store.keys.control, "paused", "budget", *names))
+    (found,) = store.session.run(("HMGET", store.keys.control, *_CONTROLS))
+    return _control(found)
+
+
+def rules(store: RunStore) -> Rules:
+    controls, paused, revoked = store.session.run(
+        ("HMGET", store.keys.control, *_CONTROLS), ("HGETALL", store.keys.paused), ("HKEYS", store.keys.revoked)
+    )
+    return Rules(_control(controls), _paused(paused), frozenset(id.decode() for id in revoked))
+
+
+def _control(found: list[bytes | None]) -> Control:
     paused, budget, *checks = found
     return Control(
         paused=paused == b"1",
@@ -83,6 +96,10 @@ def resume_rater(store: RunStore, rater: str) -> None:
 
 def paused_raters(store: RunStore) -> dict[str, str]:
     (found,) = store.session.run(("HGETALL", store.keys.paused))
+    return _paused(found)
+
+
+def _paused(found: dict[bytes, bytes]) -> dict[str, str]:
     return {rater.decode(): reason.decode() for rater, reason in sorted(found.items()) if reason}
 
 
@@ -137,8 +154,3 @@ def invitations(store: RunStore) -> list[dict[str, Any]]:
 
 def revoke_invitation(store: RunStore, id: str) -> None:
     store.session.commit(("HSET", store.keys.revoked, id, 1))
-
-
-def invitation_revoked(store: RunStore, id: str) -> bool:
-    (found,) = store.session.run(("HEXISTS", store.keys.revoked, id))
-    return bool(found)

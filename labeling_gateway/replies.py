@@ -64,6 +64,15 @@ class Control:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """All that the run's owner has decided on questions and people."""
+
+    control: Control
+    paused_raters: dict[str, str]  # why each is paused, by name
+    revoked: frozenset[str]  # ids of invitations and sessions that were ended
+
+
+@dataclass(frozen=True)
 class Answered:
     """One entry of the log and the question that it belongs to."""
 

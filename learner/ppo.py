@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from contracts.rollout import Rollout
+from contracts.spaces import Spaces
 from learner.policy import Encoder, Policy, PolicySnapshot, PolicySpec
 from learner.vtrace import vtrace_advantages
 
@@ -69,6 +70,10 @@ class PPOConfig:
             raise ValueError(f"learner.hidden must be widths of at least 1, not {self.hidden}")
         if self.max_lag < 0:
             raise ValueError(f"learner.max_lag must not be negative, not {self.max_lag}")
+
+    def policy(self, spaces: Spaces) -> PolicySpec:
+        """The policy that this learner improves, where so much is observed and done."""
+        return PolicySpec(spaces, self.hidden, self.encoder)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from contracts.label import Lease, Query
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.leasing import Taken, Turn
 from labeling_gateway.rendering.geometry import prepare
-from labeling_gateway.replies import Control, Counts
+from labeling_gateway.replies import Counts, Rules
 from labeling_gateway.store import StoreError
 from labeling_gateway.web.batches import Batches
 from labeling_gateway.web.config import WebConfig
@@ -35,9 +36,8 @@ Value = TypeVar("Value")
 
 _THREADS = 16  # each has a connection of its own to the store, which groups their commits
 _QUERIES, _CLIPS, _SCENES = 50_000, 4_000, 64  # kept in memory; a clip has some kilobytes
-_CONTROL_SECONDS = 1.0
+_RULES_SECONDS = 1.0
 _CATCH_UP_SECONDS = 0.02  # between two readings of the log, which many answers then share
-_TRUST_SECONDS = 30.0  # how long a ticket that was not revoked is taken at its word
 
 
 class Desk:
@@ -52,14 +52,14 @@ class Desk:
         self.strangers = Buckets(config.limits.stranger_rate, config.limits.stranger_burst)
         self.holdings = Holdings()
         self.films = Films(config.videos, self._film_bytes)
-        self._control: tuple[float, Control] | None = None
+        self._rules: asyncio.Task[Rules] | None = None
+        self._rules_from = 0.0  # on the monotonic clock, when their reading began
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         self._waiting = 0
         self.turns = Batches(self.call, self._take_turns)
         self._queries: _Newest[Query] = _Newest(_QUERIES)
         self._clips: _Newest[Clip] = _Newest(_CLIPS)
         self._scenes: _Newest[Scene] = _Newest(_SCENES)
-        self._trusted: _Newest[float] = _Newest(_QUERIES)  # ids of tickets, and until when
         self._catching_up: asyncio.Task[None] | None = None
         self._caught_up_at = 0.0  # on the monotonic clock, when the last reading began
         self._catch_up_next: asyncio.Task[None] | None = None
@@ -104,16 +104,17 @@ class Desk:
         self._catching_up, self._catch_up_next = self._catch_up_next, None  # who comes now needs the next reading
         await self.call(self.tally.catch_up)
 
-    async def control(self) -> Control:
-        """What the owner has set, at most a second old."""
+    async def rules(self) -> Rules:
+        """What the owner has decided, at most a second old; whoever asks meanwhile shares one reading."""
         now = time.monotonic()
-        if self._control is None or self._control[0] < now - _CONTROL_SECONDS:
-            self._control = now, await self.call(self.client.control)
-        return self._control[1]
+        failed = self._rules is not None and self._rules.done() and self._rules.exception() is not None
+        if self._rules is None or failed or self._rules_from < now - _RULES_SECONDS:
+            self._rules, self._rules_from = asyncio.create_task(self.call(self.client.rules)), now
+        return await asyncio.shield(self._rules)
 
-    def forget_control(self) -> None:
-        """The owner has just set something."""
-        self._control = None
+    def forget_rules(self) -> None:
+        """The owner has just decided something."""
+        self._rules = None
 
     def waiting(self) -> str:
         """What new questions wait for, as of the last `caught_up`; "" where they wait for nothing."""
@@ -177,20 +178,13 @@ class Desk:
         return self.scene(clip.scene).to_bytes(), clip.to_bytes()
 
     async def revoked(self, *ids: str) -> bool:
-        """Whether an invitation or a session was revoked, here or by another page of the run."""
-        now = time.monotonic()
-        for id in ids:
-            if (self._trusted.peek(id) or 0.0) < now:
-                if await self.call(self.client.invitation_revoked, id):
-                    return True
-                self._trusted.put(id, now + _TRUST_SECONDS)
-        return False
+        """Whether an invitation or a session was revoked, here or a second ago by another page of the run."""
+        return not (await self.rules()).revoked.isdisjoint(ids)
 
     async def revoke(self, id: str) -> None:
         """From now on, for good."""
-        self._trusted.put(id, 0.0)
         await self.call(self.client.revoke_invitation, id)
-        self._trusted.put(id, 0.0)
+        self.forget_rules()
 
 
 class _Newest(Generic[Value]):
@@ -199,6 +193,7 @@ class _Newest(Generic[Value]):
     def __init__(self, size: int) -> None:
         self._size = size
         self._values: OrderedDict[str, Value] = OrderedDict()
+        self._putting = threading.Lock()
 
     def has(self, name: str) -> bool:
         return name in self._values
@@ -214,7 +209,8 @@ class _Newest(Generic[Value]):
         return value
 
     def put(self, name: str, value: Value) -> None:
-        self._values.pop(name, None)
-        self._values[name] = value
-        if len(self._values) > self._size:
-            self._values.popitem(last=False)
+        with self._putting:
+            self._values[name] = value
+            self._values.move_to_end(name)
+            if len(self._values) > self._size:
+                self._values.popitem(last=False)

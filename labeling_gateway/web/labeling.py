@@ -26,7 +26,8 @@ router = APIRouter(tags=["labeling"])
 async def task(session: Caller, desk: Desked) -> Task:
     """What is asked, how far it is, and how much of it this rater did."""
     counts = await desk.caught_up()
-    control = await desk.control()
+    rules = await desk.rules()
+    control = rules.control
     return Task(
         question=desk.config.question,
         task=desk.config.task,
@@ -38,7 +39,7 @@ async def task(session: Caller, desk: Desked) -> Task:
         mine_per_hour=round(desk.tally.per_hour(session.rater), 1),
         waiting=desk.waiting(),
         paused=control.paused,
-        paused_reason=(await desk.call(desk.client.paused_raters)).get(session.rater),
+        paused_reason=rules.paused_raters.get(session.rater),
         minimum_seconds=control.checks.minimum_seconds,
     )
 

@@ -93,7 +93,7 @@ class Overview:
     async def _make(self) -> RunView:
         desk = self._desk
         counts = await desk.caught_up()
-        control = await desk.control()
+        control = (await desk.rules()).control
         report = await desk.call(desk.client.run_report)
         reported_at = report.pop("reported_at", None) if report else None
         if reported_at is not None and reported_at < time.time() - _STALE_SECONDS:

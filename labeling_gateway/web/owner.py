@@ -167,7 +167,8 @@ async def pause_rater(
         await desk.call(desk.client.pause_rater, rater, body.reason)
     else:
         await desk.call(desk.client.resume_rater, rater)
-    return PausedRaters(paused=await desk.call(desk.client.paused_raters))
+    desk.forget_rules()
+    return PausedRaters(paused=(await desk.rules()).paused_raters)
 
 
 @router.get("/gold", responses=_READ)
@@ -253,8 +254,8 @@ async def _golds(desk: Desk) -> Golds:
 
 
 async def _controlled(desk: Desk) -> ControlView:
-    desk.forget_control()
-    control = await desk.control()
+    desk.forget_rules()
+    control = (await desk.rules()).control
     return ControlView(paused=control.paused, budget=desk.config.budget if control.budget is None else control.budget)
 
 

@@ -21,7 +21,6 @@ from contracts.status import Status
 from labeling_gateway.config import LabelsConfig
 from labeling_gateway.replay import replay
 from learner.loop import Progress, learn
-from learner.policy import PolicySpec
 from learner.ppo import PPO, PPOConfig
 from reward_service.config import RewardConfig
 from tests.backflip.commands import labels_of
@@ -56,7 +55,7 @@ def run(out: Path, **changes: object) -> Ran:
     config: TrainConfig = replace(CONFIG, out=out, **changes)  # pyright: ignore[reportArgumentType]
     folder = create_run_folder(config)
     spaces = probe_task(config).spaces
-    ppo = PPO(PolicySpec(spaces, config.learner.hidden), config.learner, config.seed)
+    ppo = PPO(config.learner.policy(spaces), config.learner, config.seed)
     first_policy = ppo.snapshot().flat.tobytes()
     system = SerialSystem(config, folder, spaces)
     progress, versions = Progress(), []
@@ -175,7 +174,7 @@ def test_questions_that_a_killed_run_left_open_are_answered(tmp_path: Path) -> N
     config = replace(CONFIG, out=tmp_path, labels=replace(CONFIG.labels, upfront=1.0))
     folder = create_run_folder(config)
     spaces = probe_task(config).spaces
-    ppo = PPO(PolicySpec(spaces, config.learner.hidden), config.learner, 0)
+    ppo = PPO(config.learner.policy(spaces), config.learner, 0)
     system = SerialSystem(config, folder, spaces)
     teachers, system._teachers = system._teachers, None  # nobody answers before it is killed
     system.publish(ppo.snapshot())

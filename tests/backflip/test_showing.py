@@ -60,7 +60,7 @@ def untrained(out: Path, task: str, *, fitted: bool = False) -> RunFolder:
     simulator = probe_task(config)
     simulator.close()
     spaces = simulator.spaces
-    spec = PolicySpec(spaces, config.learner.hidden, config.learner.encoder)
+    spec = config.learner.policy(spaces)
     save_checkpoint(folder.checkpoint, PPO(spec, config.learner, 0), Progress())
     if fitted:
         inputs = spaces.observation.size + spaces.action.size

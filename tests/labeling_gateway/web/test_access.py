@@ -148,6 +148,19 @@ def test_a_revoked_invitation_ends_its_sessions(shared: Server) -> None:
     assert "link" not in listed
 
 
+def test_what_another_page_of_the_run_revokes_ends_here_within_moments(shared: Server) -> None:
+    made = shared.owner().post("invitations", json={"rater": "bob", "hours": 2}).json()
+    bob = shared.stranger()
+    assert bob.post("sessions", json={"invitation": made["link"].partition("#invitation=")[2]}).status_code == 201
+    assert bob.get("session").status_code == 200
+    shared.gateway.revoke_invitation(made["id"])
+    deadline = time.monotonic() + 30.0
+    while bob.get("session").status_code == 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    refused(bob.get("session"), 401, "withdrawn")
+
+
 def test_no_secret_is_in_the_log_or_readable_by_others(shared: Server) -> None:
     ann, owner = shared.labeler(), shared.owner()
     ann.get("task")
