@@ -38,7 +38,7 @@ def evaluate_run(path: Path, *, episodes: int, seed: int) -> Evaluation:
     config = folder.read_config()
     with closing(probe_task(config, worlds=episodes, seed=seed)) as simulator:
         try:
-            return evaluate(_policy(folder, config, simulator), simulator)
+            return evaluate(policy_of_run(folder, config, simulator), simulator)
         except SimulationFault as error:
             raise UserError(str(error)) from None
 
@@ -92,7 +92,7 @@ def video_of_run(
                     raise UserError(
                         f"{shown[0].path} and {shown[1].path} have steps of different length: one clock fits one"
                     )
-                tracks = evaluate(_policy(run, config, simulator), simulator, filmed=rows * columns).tracks
+                tracks = evaluate(policy_of_run(run, config, simulator), simulator, filmed=rows * columns).tracks
                 _say(f"drawing {run.path}, which can take a minute an episode")
                 title = config.preset if beside is None else run.path.name
                 cells = [_film(run, model, simulator, track, title, _say, size) for track in tracks]
@@ -154,7 +154,8 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _policy(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> Policy:
+def policy_of_run(folder: RunFolder, config: TrainConfig, simulator: Simulator) -> Policy:
+    """The newest one that it saved. Raises UserError where there is none, or it can't be read."""
     policy = Policy(config.learner.policy(simulator.spaces))
     try:
         policy.load(load_policy_snapshot(folder.checkpoint))
