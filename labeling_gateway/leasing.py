@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from contracts.label import SCHEMA, Choice, Lease, Opinion, Query
@@ -53,7 +53,7 @@ def lease(store: RunStore, rater: str, seconds: float, draw: Callable[[], float]
 def renew(store: RunStore, held: Lease, rater: str, seconds: float) -> Lease | None:
     _require_lease(rater, seconds)
     (deadline,) = store.session.run(store.script(queue_scripts.RENEW, held.query.id, held.fence, rater, seconds))
-    return None if deadline is None else Lease(held.query, held.fence, float(deadline))
+    return None if deadline is None else replace(held, deadline=float(deadline))
 
 
 def release(store: RunStore, held: Lease, rater: str) -> bool:

@@ -70,13 +70,14 @@ def unmark_gold(store: RunStore, query_id: str) -> None:
     (found,) = store.session.run(("HEXISTS", record, "body"))
     if not found:
         raise LookupError(f"run {store.keys.run} asked no question {query_id}")
-    store.session.commit(("HSET", record, "right", ""), ("ZREM", store.keys.golds, query_id))
+    store.session.commit(("ZREM", store.keys.golds, query_id), ("HSET", record, "right", ""))
 
 
 def golds(store: RunStore) -> dict[str, Choice]:
     (ids,) = store.session.run(("ZRANGE", store.keys.golds, 0, -1))
     right = store.session.run(*(("HGET", store.keys.query(id.decode()), "right") for id in ids))
-    return {id.decode(): Choice(choice.decode()) for id, choice in zip(ids, right, strict=True)}
+    # One whose mark was taken off since the first reading has none.
+    return {id.decode(): Choice(choice.decode()) for id, choice in zip(ids, right, strict=True) if choice}
 
 
 def pause_rater(store: RunStore, rater: str, reason: str) -> None:

@@ -86,8 +86,10 @@ class Trainer:
             self._failed_at = self._data.answers
             return False
         # Logged first: whoever dies in between fits this version anew, and then the later line counts.
-        with (self._model.directory / FIT_LOG).open("a") as file:
-            file.write(json.dumps(asdict(report), sort_keys=True) + "\n")
+        logged = self._model.directory / FIT_LOG
+        torn = logged.exists() and not logged.read_bytes().endswith(b"\n")  # where the disk was full
+        with logged.open("a") as file:
+            file.write("\n" * torn + json.dumps(asdict(report), sort_keys=True) + "\n")
         self._model.publish(ensemble, report)
         self._waiting_since = None
         accuracy = "unknown" if report.held_out_accuracy is None else f"{report.held_out_accuracy:.3f}"

@@ -65,11 +65,11 @@ class Intake:
         lease = self.lease_of(item)
         # The lease is the vendor's and the answer one of its workers': only without a holder is it a first opinion.
         self._client.release(lease, self._vendor)
-        choice = chosen(answer.choice, flipped=item.flipped)
         try:
+            choice = chosen(answer.choice, flipped=item.flipped)
             self._client.answer(lease, rater_name(self._vendor, answer.rater), choice, answer.seconds, item.flipped)
-        except ValueError as hasty:
-            logger.warning("an answer of %s is not taken: %s", self._vendor, hasty)
+        except ValueError as error:  # too hasty, or no choice at all
+            logger.warning("an answer of %s is not taken: %s", self._vendor, error)
             self._ledger.cancelled([item.id])
         self._pay(answer.id, self._ledger.settle(answer.id, item=item.id, billed=answer.billed))
 

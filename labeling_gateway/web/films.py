@@ -70,7 +70,10 @@ class Films:
                 if self._closed:
                     return
                 hash = next(iter(self._queue))
-            problem = self._draw(hash)
+            try:
+                problem = self._draw(hash)
+            except Exception as error:  # of one clip; the others' films are still waited for
+                problem = f"{type(error).__name__}: {error}"
             with self._changed:
                 del self._queue[hash]
                 if problem:

@@ -23,8 +23,13 @@ async def take_turn(desk: Desk, rater: str, given: Given | None, wanted: int) ->
         Refusal: too many wait.
     """
     let_go = desk.holdings.let_go(rater, given.held.query.id) if given is not None else None
-    places = await _reserve(desk, rater, wanted)
+    places = desk.holdings.reserve(rater, wanted)
     try:
+        while places < wanted and (forgotten := desk.holdings.forgotten(rater)) is not None:
+            # Nobody seems to look at this one: it is given back for its place.
+            desk.holdings.let_go(rater, forgotten.query.id)
+            await desk.call(desk.client.release, forgotten, rater)
+            places += desk.holdings.reserve(rater, 1)
         taken = await desk.turns.take(Turn(rater, given, places))
         for lease in taken.leases:
             desk.holdings.hold(rater, lease)
@@ -89,13 +94,3 @@ def _shown(desk: Desk, hash: str, with_poses: bool) -> ShownClip:
     return ShownClip(
         **ref.model_dump(), poses=base64.b64encode(clip_poses(desk, hash).tobytes()).decode() if brought else None
     )
-
-
-async def _reserve(desk: Desk, rater: str, wanted: int) -> int:
-    """Places for further questions; a lease that nobody seems to look at is given back for one."""
-    places = desk.holdings.reserve(rater, wanted)
-    while places < wanted and (forgotten := desk.holdings.forgotten(rater)) is not None:
-        desk.holdings.let_go(rater, forgotten.query.id)
-        await desk.call(desk.client.release, forgotten, rater)
-        places += desk.holdings.reserve(rater, 1)
-    return places

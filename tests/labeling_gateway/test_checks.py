@@ -8,6 +8,7 @@ from math import comb
 
 import numpy as np
 import pytest
+import redis
 
 from contracts.label import Choice, Lease, Opinion, Query
 from labeling_gateway.archive import export_labels, read_archive
@@ -96,13 +97,16 @@ def test_a_gold_question_left_alone_comes_again_and_a_late_answer_to_it_is_kept(
     assert client.answer(again, "bob", Choice.B, 1).repeated
 
 
-def test_marks_can_be_changed_and_taken_off(client: GatewayClient) -> None:
+def test_marks_can_be_changed_and_taken_off(client: GatewayClient, store_url: str) -> None:
     first, second = answered(client, "ann", 2)
     client.mark_gold(first.id, Choice.A)
     client.mark_gold(second.id, Choice.A)
     client.mark_gold(first.id, Choice.B)
     assert client.golds() == {first.id: Choice.B, second.id: Choice.A}
     client.unmark_gold(first.id)
+    assert client.golds() == {second.id: Choice.A}
+    with redis.Redis.from_url(store_url) as store:  # as whoever reads while a mark is taken off may find it
+        store.zadd(client.keys.golds, {first.id: 3})
     assert client.golds() == {second.id: Choice.A}
     for call in (lambda: client.mark_gold("nope", Choice.A), lambda: client.unmark_gold("nope")):
         with pytest.raises(LookupError, match="asked no question nope"):
@@ -119,6 +123,8 @@ def test_a_repeat_swaps_the_sides_and_is_a_label_of_its_own(client: GatewayClien
     client.set_checks(ALWAYS_REPEAT)
     held = lease(client)
     assert (held.query, held.flipped) == (queries[0], False)
+    renewed = client.renew(held, "ann", 60)
+    assert renewed is not None and renewed.flipped is False, "a repeat keeps its sides"
     receipt = client.answer(held, "ann", Choice.B, 1, flipped=False)
     assert (receipt.opinion, receipt.repeated) == (Opinion.REPEAT, False)
     again = client.answer(held, "ann", Choice.B, 1, flipped=False)

@@ -194,6 +194,22 @@ def test_fits_that_know_of_no_raters_are_read(tmp_path: Path) -> None:
     assert logged_fits(tmp_path)[0].rater_errors == {}
 
 
+def test_a_fit_after_a_torn_line_is_logged_on_a_line_of_its_own(tmp_path: Path) -> None:
+    """As a full disk leaves it."""
+    log = linear_log(60, seed=3)
+    _train(log, tmp_path, total=30)
+    fits = tmp_path / "fits.jsonl"
+    whole = logged_fits(tmp_path)
+    fits.write_bytes(fits.read_bytes() + b'{"version": 9, "ans')
+    log.visible = 60
+    trainer = Trainer(CONFIG, log, _model(tmp_path), seed=0)
+    trainer.poll()
+    assert [report.version for report in logged_fits(tmp_path)] == [
+        *(report.version for report in whole),
+        whole[-1].version + 1,
+    ]
+
+
 def test_a_restarted_trainer_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
     log = linear_log(120, seed=3)
     whole = _train(log, tmp_path / "whole", total=120)
