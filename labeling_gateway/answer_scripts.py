@@ -12,16 +12,16 @@ ANSWER = (
     + lua.STANDING
     + lua.BESIDE
     + """
-local id, rater, fence = ARGV[2], ARGV[3], ARGV[5]
+local id, rater, fence, leased_to = ARGV[2], ARGV[3], ARGV[5], ARGV[9]
 local record = record_of(id)
 if not redis.call('HGET', record, 'seq') then return false end
-local fence_beside, kind = lease_beside(id, rater)
+local fence_beside, kind = lease_beside(id, leased_to)
 if fence_beside ~= fence then kind = nil end
 local mine, taken = fields_of(kind, rater)
 local before, opinion_before, newest = standing(redis.call('HGET', record, mine))
 local answered = redis.call('HEXISTS', record, 'first') == 1
 local holder = redis.call('HGET', record, 'holder')
-local holds = holder == rater and redis.call('HGET', record, 'fence') == fence
+local holds = holder == leased_to and redis.call('HGET', record, 'fence') == fence
 if before and (kind or answered or not holds) then
   redis.call('HINCRBY', record, 'repeats', 1)
   return {before, opinion_before, 1}
@@ -39,7 +39,7 @@ if minimum and tonumber(ARGV[6]) < tonumber(minimum) then return minimum end
 
 local opinion = kind
 if not kind or kind == 'later' then
-  local elsewhere = runs(redis.call('ZSCORE', leases, id)) and holder ~= rater
+  local elsewhere = runs(redis.call('ZSCORE', leases, id)) and holder ~= leased_to
   opinion = (answered or elsewhere) and 'later' or 'first'
 end
 local offset = redis.call('XADD', labels, '*', 'schema', ARGV[7], 'query', id, 'rater', rater,
@@ -47,6 +47,7 @@ local offset = redis.call('XADD', labels, '*', 'schema', ARGV[7], 'query', id, '
   'seconds', ARGV[6], 'flipped', ARGV[8], 'supersedes', newest or '')
 if before then redis.call('HINCRBY', totals, opinion_before, -1) end
 redis.call('HSET', record, mine, offset .. ' ' .. opinion)
+if leased_to ~= rater then redis.call('HSET', record, 'by:' .. leased_to, rater) end
 redis.call('HINCRBY', totals, opinion, 1)
 if opinion == 'first' then
   redis.call('HSET', record, 'first', offset)
@@ -60,14 +61,14 @@ if opinion == 'first' or opinion == 'later' then
 elseif opinion == 'repeat' then
   redis.call('ZREM', mine_of(rater), id)
 end
-end_beside(id, rater)
+end_beside(id, leased_to)
 seek_later(id)
 return {offset, opinion, 0}
 """
 )
-"""ARGV: prefix, id, rater, choice, fence, seconds, schema, flipped as 0 or 1. Returns offset, opinion and
-whether this is a repetition; or nothing where no such query was asked; or, as a string, how many seconds it
-must be looked at where these were fewer."""
+"""ARGV: prefix, id, rater, choice, fence, seconds, schema, flipped as 0 or 1, whose lease it is. Returns offset,
+opinion and whether this is a repetition; or nothing where no such query was asked; or, as a string, how many seconds
+it must be looked at where these were fewer."""
 
 # The lease goes to the rater who takes an answer back, unless the question is another's meanwhile: then
 # the rater may answer it again beside the queue. Whoever asks again gets the same lease while it lasts.

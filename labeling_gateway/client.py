@@ -92,7 +92,9 @@ class GatewayClient:
         """Gives a question back unanswered; False where the lease had already ended, or is another's."""
         return leasing.release(self._store, lease, rater)
 
-    def answer(self, lease: Lease, rater: str, choice: Choice, seconds: float, flipped: bool = False) -> Receipt:
+    def answer(
+        self, lease: Lease, rater: str, choice: Choice, seconds: float, flipped: bool = False, leased_to: str = ""
+    ) -> Receipt:
         """Commits an answer and returns once it is on disk; a repetition gets the first one's receipt.
 
         An answer to a question that somebody else has answered, or has been leased meanwhile, is
@@ -101,12 +103,13 @@ class GatewayClient:
         Args:
             seconds: from showing to answer.
             flipped: clip b was shown on the left.
+            leased_to: whose lease it is, where not the rater's own: a vendor's, whose worker the rater is.
 
         Raises:
             LookupError: no such question.
             ValueError: it was looked at for less than `Checks.minimum_seconds`.
         """
-        return leasing.answer(self._store, rater, Given(lease, choice, seconds, flipped))
+        return leasing.answer(self._store, rater, Given(lease, choice, seconds, flipped, leased_to))
 
     def take_turns(self, turns: list[Turn], seconds: float, draw: Callable[[], float] = random.random) -> list[Taken]:
         """Commits answers of many raters, then leases questions, all in one round trip.

@@ -24,6 +24,7 @@ class Given:
     choice: Choice
     seconds: float  # from showing to answer
     flipped: bool = False  # clip b was shown on the left
+    leased_to: str = ""  # the vendor whose worker answers; "" where the lease is the rater's own
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def _answer(store: RunStore, rater: str, given: Given) -> Command:
         repr(float(given.seconds)),
         SCHEMA,
         int(given.flipped),
+        given.leased_to or rater,
     )
 
 

@@ -28,7 +28,7 @@ def is_careless(found: RaterError, limit: float) -> bool:
 def pause_careless(client: GatewayClient, errors: Mapping[str, RaterError], limit: float) -> list[str]:
     """Pauses the careless, worst first, and returns their names; whoever the owner let go on is left alone.
 
-    One rater at least is never paused, of those whose answers were judged: somebody must answer.
+    One rater at least is never paused, of those who were judged and answered in this run: somebody must answer.
 
     Raises:
         StoreUnreachable, NotDurable: call again later.
@@ -38,7 +38,8 @@ def pause_careless(client: GatewayClient, errors: Mapping[str, RaterError], limi
     )
     if not careless:
         return []
-    asked = {name for name, found in errors.items() if found["answers"]} - client.paused_raters().keys()
+    here = {one.name for one in client.raters() if one.standing > one.imported and one.paused_reason is None}
+    asked = {name for name in here if name in errors and errors[name]["answers"]}
     paused: list[str] = []
     for name in careless:
         found = errors[name]

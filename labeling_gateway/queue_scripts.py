@@ -62,7 +62,8 @@ end
 EXPIRE = _EXPIRE + "return #expired + #ended"
 """Returns how many leases it ended."""
 
-# A rater is never given a question twice, unless all that is open has a late answer of theirs.
+# A rater is never given a question twice, unless all that is open has a late answer of theirs; nor is a
+# vendor, whichever of its workers answered: who will answer next is for the vendor to say, and would be paid.
 #
 # A cursor of each rater says up to where `later` and `golds` have nothing for them any more, so that a
 # lease looks at each entry once, however many there are.
@@ -77,7 +78,8 @@ if (redis.call('HGET', paused, rater) or '') ~= '' then return false end
 local function suits(id)
   local _, kind, _, ends = lease_beside(id, rater)
   if ends then return 'not now' end
-  local offset, opinion = standing(redis.call('HGET', record_of(id), 'answer:' .. rater))
+  local worker = redis.call('HGET', record_of(id), 'by:' .. rater)
+  local offset, opinion = standing(redis.call('HGET', record_of(id), 'answer:' .. (worker or rater)))
   if kind == 'gold' or opinion == 'gold' then return 'never' end
   return offset and 'answered' or 'yes'
 end

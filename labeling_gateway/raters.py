@@ -79,6 +79,7 @@ def _rater(
     return Rater(
         name=name,
         standing=len(answers),
+        imported=sum(label.opinion is Opinion.IMPORTED for label in answers),
         withdrawn=withdrawn,
         last_answer_at=max((label.answered_at for label in answers), default=None),
         median_seconds=median(label.seconds for label in answers) if answers else None,

@@ -98,4 +98,5 @@ class Rater:
     repeats: int = 0  # such repeats
     left_share: float | None = None  # of answers that name a clip, those that name the left one
     left_p: float | None = None  # two-sided binomial test of that share against one half
+    imported: int = 0  # of those that stand, given in another run
     paused_reason: str | None = None  # why nothing is given to them; None where they are not paused

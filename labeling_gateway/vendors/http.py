@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +14,8 @@ import httpx
 from contracts.loopback import is_loopback
 from labeling_gateway.vendors.interface import Unavailable, VendorRefused
 
-TIMEOUT_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0  # for the next byte
+LONGEST_SECONDS = 30.0  # for all of its answer
 MOST_BYTES = 8 * 2**20  # of one answer
 
 _PASSING = {
@@ -99,11 +101,14 @@ class Caller:
 
 
 def _bounded(response: httpx.Response, where: str) -> bytes:
+    until = time.monotonic() + LONGEST_SECONDS
     parts: list[bytes] = []
     size = 0
     for part in response.iter_bytes():
         parts.append(part)
         size += len(part)
+        if time.monotonic() > until:
+            raise Unavailable(f"{where}: the answer took over {LONGEST_SECONDS:g} s")
         if size > MOST_BYTES:
             raise Unavailable(f"{where}: the answer has over {MOST_BYTES} bytes")
     return b"".join(parts)

@@ -13,6 +13,7 @@ from labeling_gateway.shown import chosen
 from labeling_gateway.vendors.account import Item
 from labeling_gateway.vendors.interface import Answer, Attendance, News
 from labeling_gateway.vendors.ledger import Ledger
+from labeling_gateway.vendors.wire import checked
 
 logger = logging.getLogger("backflip.vendors")
 
@@ -32,7 +33,12 @@ class Intake:
         self._vendor = vendor
 
     def take(self, news: Iterable[News]) -> None:
-        for one in news:
+        for told in news:
+            try:
+                one = checked(told)
+            except ValueError as error:
+                logger.warning("what %s said is not taken: %s", self._vendor, error)
+                continue
             if isinstance(one, Answer):
                 self._answer(one)
             elif isinstance(one, Attendance):
@@ -62,15 +68,13 @@ class Intake:
             logger.warning("%s answered %r, which it was never asked", self._vendor, answer.task)
             return
         (item,) = found
-        lease = self.lease_of(item)
-        # The lease is the vendor's and the answer one of its workers': only without a holder is it a first opinion.
-        self._client.release(lease, self._vendor)
+        rater = rater_name(self._vendor, answer.rater)
         try:
             choice = chosen(answer.choice, flipped=item.flipped)
-            self._client.answer(lease, rater_name(self._vendor, answer.rater), choice, answer.seconds, item.flipped)
+            self._client.answer(self.lease_of(item), rater, choice, answer.seconds, item.flipped, self._vendor)
         except ValueError as error:  # too hasty, or no choice at all
             logger.warning("an answer of %s is not taken: %s", self._vendor, error)
-            self._ledger.cancelled([item.id])
+            self.give_back([item])
         self._pay(answer.id, self._ledger.settle(answer.id, item=item.id, billed=answer.billed))
 
     def _attendance(self, attendance: Attendance) -> None:

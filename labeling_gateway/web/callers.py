@@ -47,10 +47,14 @@ async def present_session(request: Request, desk: Desk) -> Session | None:
     if ticket is None:
         return None
     session = desk.tickets.read_session(ticket)
-    ids = (session.id, session.invitation) if session.invitation else (session.id,)
-    if await desk.revoked(*ids):
+    if await is_revoked(session, desk):
         raise Refused("this session was ended, or its invitation withdrawn")
     return session
+
+
+async def is_revoked(session: Session, desk: Desk) -> bool:
+    """Raises Refusal, StoreUnreachable."""
+    return await desk.revoked(session.id, *([session.invitation] if session.invitation else []))
 
 
 async def caller(

@@ -35,7 +35,8 @@ Result = TypeVar("Result")
 Value = TypeVar("Value")
 
 _THREADS = 16  # each has a connection of its own to the store, which groups their commits
-_QUERIES, _CLIPS, _SCENES = 50_000, 4_000, 64  # kept in memory; a clip has some kilobytes
+_QUERIES, _SCENES = 50_000, 64  # kept in memory
+_CLIP_BYTES = 256 * 2**20  # of clips in memory: one of a robot has some kilobytes, one of a game a quarter of a million
 _RULES_SECONDS = 1.0
 _CATCH_UP_SECONDS = 0.02  # between two readings of the log, which many answers then share
 
@@ -57,9 +58,9 @@ class Desk:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         self._waiting = 0
         self.turns = Batches(self.call, self._take_turns)
-        self._queries: _Newest[Query] = _Newest(_QUERIES)
-        self._clips: _Newest[Clip] = _Newest(_CLIPS)
-        self._scenes: _Newest[Scene] = _Newest(_SCENES)
+        self._queries: Newest[Query] = Newest(_QUERIES)
+        self._clips: Newest[Clip] = Newest(_CLIP_BYTES, _bytes_of)
+        self._scenes: Newest[Scene] = Newest(_SCENES)
         self._catching_up: asyncio.Task[None] | None = None
         self._caught_up_at = 0.0  # on the monotonic clock, when the last reading began
         self._catch_up_next: asyncio.Task[None] | None = None
@@ -187,11 +188,23 @@ class Desk:
         self.forget_rules()
 
 
-class _Newest(Generic[Value]):
-    """Values by name, the longest unused dropped. Threads may share it."""
+def _bytes_of(clip: Clip) -> int:
+    # A frame is in the observations of several steps, and in memory once.
+    arrays = clip.observation.nbytes // clip.stack + clip.action.nbytes + clip.state.nbytes
+    return arrays + len(clip.film)
 
-    def __init__(self, size: int) -> None:
+
+class Newest(Generic[Value]):
+    """Values by name, the longest unused dropped. Threads may share it.
+
+    Args:
+        size: what all of them may weigh; the newest is kept whatever it weighs.
+    """
+
+    def __init__(self, size: int, weigh: Callable[[Value], int] = lambda value: 1) -> None:
         self._size = size
+        self._weigh = weigh
+        self._weight = 0
         self._values: OrderedDict[str, Value] = OrderedDict()
         self._putting = threading.Lock()
 
@@ -210,7 +223,10 @@ class _Newest(Generic[Value]):
 
     def put(self, name: str, value: Value) -> None:
         with self._putting:
-            self._values[name] = value
+            if name not in self._values:
+                self._weight += self._weigh(value)
+                self._values[name] = value
             self._values.move_to_end(name)
-            if len(self._values) > self._size:
-                self._values.popitem(last=False)
+            while self._weight > self._size and len(self._values) > 1:
+                _, dropped = self._values.popitem(last=False)
+                self._weight -= self._weigh(dropped)

@@ -40,7 +40,8 @@ class Overview:
         self._making = asyncio.Lock()
         self._agreement: tuple[float | None, int] = (None, 0)
         self._agreement_at = 0.0
-        self._agreement_of = ("", -1)
+        self._judged: dict[str, bool] = {}  # whether the model agrees with an answer, by its offset
+        self._judged_by = 0  # which version
         self._alpha: tuple[str, float | None] = ("", None)  # after which label
 
     async def now(self) -> RunView:
@@ -157,23 +158,20 @@ class Overview:
         answers = self._desk.tally.newest_answers(_NEWEST)
         if not (answers and version):
             return None, 0
-        if (answers[0].offset, version) == self._agreement_of:
-            return self._agreement
-        clips = [self._clips(entry) for entry in answers]
-        flat = [clip for pair in clips for clip in pair]
-        scores = reward.score(
-            np.concatenate([clip.observation for clip in flat]), np.concatenate([clip.action for clip in flat])
-        )
-        starts = np.cumsum([0, *(len(clip) for clip in flat[:-1])])
-        sums = np.add.reduceat(scores.reward.astype(np.float64), starts).reshape(-1, 2)
-        says_a = sums[:, 0] > sums[:, 1]
-        agrees = [bool(a) == (entry.label.choice is Choice.A) for a, entry in zip(says_a, answers, strict=True)]
-        self._agreement_of = (answers[0].offset, version)
-        return round(sum(agrees) / len(agrees), 3), len(agrees)
+        before = self._judged if version == self._judged_by else {}
+        self._judged = {
+            entry.offset: before[entry.offset] if entry.offset in before else self._agrees(reward, entry)
+            for entry in answers
+        }
+        self._judged_by = version
+        return round(sum(self._judged.values()) / len(answers), 3), len(answers)
 
-    def _clips(self, entry: Entry) -> tuple[Clip, Clip]:
+    def _agrees(self, reward: RewardClient, entry: Entry) -> bool:
         query = self._desk.read_query(entry.label.query)
-        return self._desk.clip(query.clip_a), self._desk.clip(query.clip_b)
+        a, b = self._desk.clip(query.clip_a), self._desk.clip(query.clip_b)
+        scores = reward.score(np.concatenate([a.observation, b.observation]), np.concatenate([a.action, b.action]))
+        says_a = scores.reward[: len(a)].sum() > scores.reward[len(a) :].sum()
+        return bool(says_a) == (entry.label.choice is Choice.A)
 
 
 def _alarm_view(alarm: Alarm) -> AlarmView:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from http import HTTPStatus
@@ -17,7 +18,8 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from contracts.label import Choice
 from labeling_gateway.archive import export_labels
 from labeling_gateway.replies import Answered
-from labeling_gateway.web.callers import Desked, Owner
+from labeling_gateway.store import StoreError
+from labeling_gateway.web.callers import Desked, Owner, is_revoked
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
 from labeling_gateway.web.links import label_link, noted
@@ -74,11 +76,19 @@ async def run(session: Owner, overview: Watched) -> RunView:
         **_READ,
     },
 )
-async def events(session: Owner, overview: Watched) -> Response:
-    """`GET run` again whenever it changed, twice a second at most, as server-sent events."""
+async def events(session: Owner, overview: Watched, desk: Desked) -> Response:
+    """`GET run` again whenever it changed, twice a second at most, as server-sent events; it ends with the session."""
+
+    async def ended() -> bool:
+        try:
+            return session.expires_at < time.time() or await is_revoked(session, desk)
+        except (StoreError, Refusal):  # the store is away, or too many ask: it is looked at again with the next view
+            return False
 
     async def stream() -> AsyncIterator[bytes]:
         async for view in overview.changes():
+            if await ended():
+                return
             yield b": still here\n\n" if view is None else f"data: {view.model_dump_json()}\n\n".encode()
 
     return StreamingResponse(stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})

@@ -44,6 +44,7 @@ class Labels(BaseModel):
 class RaterView(BaseModel):
     name: str
     standing: int
+    imported: int = Field(description="How many of those that stand were given in another run.")
     withdrawn: int
     last_answer_at: float | None
     median_seconds: float | None

@@ -8,6 +8,7 @@ from labeling_gateway.vendors.config import VendorsConfig, secrets_of
 from labeling_gateway.vendors.interface import Forged, News, Settings, Unavailable, Vendor
 from labeling_gateway.vendors.ledger import Ledger
 from labeling_gateway.vendors.registry import SCRIPTED, open_outside
+from labeling_gateway.vendors.wire import checked
 
 
 class VendorDesk:
@@ -52,7 +53,8 @@ class VendorDesk:
 
 def _checked(vendor: Vendor, headers: Mapping[str, str], body: bytes) -> tuple[str, tuple[News, ...]]:
     try:
-        return vendor.verify_and_parse(headers, body)
+        id, news = vendor.verify_and_parse(headers, body)
+        return id, tuple(checked(one) for one in news)
     except (Forged, Unavailable):
         raise
     except Exception as error:  # a vendor's own code, given what anybody may send

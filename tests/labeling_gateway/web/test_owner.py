@@ -184,6 +184,17 @@ def test_the_current_policy_with_its_reward(valkey: EmbeddedStore, tmp_path: Pat
         assert poses.headers["x-steps"] == str(STEPS)
 
 
+def test_events_end_with_the_session_that_asked_for_them(server: Server) -> None:
+    owner = server.owner()
+    with owner.stream("GET", "events") as events:
+        lines = events.iter_lines()
+        assert next(lines).startswith("data: ")
+        assert owner.delete("sessions").status_code == 204
+        server.gateway.set_budget(7)  # something to tell
+        for line in lines:
+            assert not line.startswith((":", "data: ")), "it ends, and says nothing more"
+
+
 def test_agreement_is_measured_on_what_people_said(valkey: EmbeddedStore, tmp_path: Path, reward_address: str) -> None:
     with serving(valkey.url, tmp_path, reward_address=reward_address) as server:
         ask(server, 6)
