@@ -62,11 +62,6 @@ class ActorPool:
         self._thread = threading.Thread(target=self._keep_busy, name="actor-pool", daemon=True)
 
     @property
-    def deaths(self) -> int:
-        """How often an actor's process ended and was restarted."""
-        return sum(trouble.deaths for trouble in self._troubles)
-
-    @property
     def troubles(self) -> list[Trouble]:
         """What went wrong in each actor so far."""
         return self._troubles

@@ -19,7 +19,7 @@ from backflip.config import TrainConfig
 from backflip.finishing import package_versions
 from backflip.phases import SETTLE_SECONDS, Phase, answers_take, training_of
 from backflip.presets import PRESETS
-from benchmarks.scoring import measure as measure_scoring
+from backflip.scoring import measure as measure_scoring
 
 PRESET = "hopper-backflip"
 _LONGER = 2  # times the preset's run; with many more answers they would come in larger batches

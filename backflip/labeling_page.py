@@ -22,10 +22,10 @@ from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import LabelsConfig
 from labeling_gateway.embedded import free_port
 from labeling_gateway.store import StoreError
+from labeling_gateway.tickets import OWNER, open_tickets
 from labeling_gateway.vendors.config import BrokerConfig, read_vendors, secrets_of
 from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.links import base_url, label_link, noted, owner_link
-from labeling_gateway.web.tickets import OWNER, open_tickets
 
 INVITATION_HOURS = 7 * 24.0
 

@@ -218,8 +218,7 @@ class Services:
         try:
             counts = gateway.counts()
             facts.labels_used = counts.used
-            budget = gateway.control().budget
-            facts.labels_budget = self._config.labels.questions if budget is None else budget
+            facts.labels_budget = gateway.control().budget_or(self._config.labels.questions)
             facts.labels_imported = counts.imported
             facts.log_entries_not_fitted = max(0, counts.labels - self._fitted)
             facts.alarms = gateway.alarms()

@@ -37,8 +37,8 @@ from contracts.encoding import content_hash
 from contracts.label import Opinion, Query
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.embedded import EmbeddedStore, free_port, start_embedded
+from labeling_gateway.tickets import Tickets, open_tickets
 from labeling_gateway.web.config import WebConfig
-from labeling_gateway.web.tickets import Tickets, open_tickets
 
 STEPS = 50  # of a clip
 RAMP_SECONDS = 15.0  # people don't all come at once

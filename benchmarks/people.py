@@ -31,8 +31,8 @@ from backflip.presets import PRESETS
 from benchmarks.browsers import Browser, Labeler, Tally
 from contracts.label import Choice
 from labeling_gateway.client import GatewayClient
+from labeling_gateway.tickets import Tickets, open_tickets
 from labeling_gateway.web.config import WebConfig
-from labeling_gateway.web.tickets import Tickets, open_tickets
 
 PRESET = "hopper-backflip"
 LEASE_SECONDS = 60.0

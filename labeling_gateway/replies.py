@@ -62,6 +62,10 @@ class Control:
     budget: int | None  # replaces that of the run's config; None where the owner set none
     checks: Checks = Checks()
 
+    def budget_or(self, configured: int) -> int:
+        """How many answers may be used: as many as the owner says, or else the run's config."""
+        return configured if self.budget is None else self.budget
+
 
 @dataclass(frozen=True)
 class Rules:

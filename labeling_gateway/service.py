@@ -96,8 +96,7 @@ class Gateway:
         progress = self._client.progress()
         control = self._client.control()
         labels = self._config.labels
-        if control.budget is not None:
-            labels = replace(labels, budget=control.budget)
+        labels = replace(labels, budget=control.budget_or(labels.budget))
         unanswered = counts.open + counts.leased
         self._look(counts.labels, progress.env_steps if progress else 0)
         alarm = bool(self._watch.standing)

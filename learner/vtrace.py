@@ -16,7 +16,6 @@ def vtrace_advantages(
     *,
     discount: float,
     trace_decay: float,
-    max_ratio: float = 1.0,
 ) -> Tensor:
     """λ-V-trace (Espeholt et al. 2018, "IMPALA", remark 2): what each step was better than the value.
 
@@ -31,9 +30,9 @@ def vtrace_advantages(
 
     Returns: advantages [T, N]; adding ``value`` gives the value targets.
     """
-    rho = ratio.clamp(max=max_ratio)
+    rho = ratio.clamp(max=1.0)
     delta = rho * (reward + discount * next_value - value) * valid
-    carry = discount * trace_decay * rho.clamp(max=1.0) * ~ends * valid
+    carry = discount * trace_decay * rho * ~ends * valid
     advantage = torch.empty_like(delta)
     running = torch.zeros_like(delta[0])
     for t in range(len(delta) - 1, -1, -1):

@@ -51,7 +51,6 @@ class Errors:
 
     error: np.ndarray  # float64 [R], posterior mean of the chance that an answer names the wrong clip
     deviation: np.ndarray  # float64 [R], of the posterior, the others' errors taken as they are
-    model: float  # chance that the sign of the margin is wrong, over all questions that have one
 
 
 def estimate(evidence: Evidence, raters: int) -> Errors:
@@ -76,7 +75,7 @@ def estimate(evidence: Evidence, raters: int) -> Errors:
         error = (PRIOR[0] + np.bincount(evidence.rater, wrong, raters)) / (sum(PRIOR) + answers)
         if np.abs(np.concatenate([error, model]) - before).max() < _TOLERANCE:
             break
-    return Errors(error, _deviation(evidence, error, wrong, answers), float(model @ asked / max(1, asked.sum())))
+    return Errors(error, _deviation(evidence, error, wrong, answers))
 
 
 def noise(error: np.ndarray, least: float) -> np.ndarray:

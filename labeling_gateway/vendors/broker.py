@@ -8,6 +8,7 @@ import time
 
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.polling import poll
+from labeling_gateway.tickets import open_tickets
 from labeling_gateway.vendors.config import PAGE, BrokerConfig, VendorsConfig, secrets_of
 from labeling_gateway.vendors.interface import Settings
 from labeling_gateway.vendors.ledger import Ledger
@@ -16,7 +17,6 @@ from labeling_gateway.vendors.registry import Scene, open_vendor
 from labeling_gateway.vendors.routing import Stand, share_out
 from labeling_gateway.vendors.seats import Seats
 from labeling_gateway.vendors.videos import Videos
-from labeling_gateway.web.tickets import open_tickets
 
 logger = logging.getLogger("backflip.vendors")
 
@@ -107,7 +107,6 @@ class Broker:
         """Whether every answer that may be used has been given."""
         now = time.monotonic()
         if now > self._over[0]:
-            budget = self._client.control().budget
-            budget = self._config.budget if budget is None else budget
+            budget = self._client.control().budget_or(self._config.budget)
             self._over = now + _COUNT_SECONDS, self._client.counts().used >= budget
         return self._over[1]

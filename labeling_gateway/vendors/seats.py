@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from labeling_gateway.tickets import SeatTicket, Tickets
 from labeling_gateway.vendors.config import VendorConfig
-from labeling_gateway.web.tickets import SeatTicket, Tickets
 
 
 class Seats:

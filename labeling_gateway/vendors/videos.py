@@ -10,9 +10,9 @@ from typing import Literal
 
 from contracts.clip import Clip
 from labeling_gateway.client import GatewayClient
+from labeling_gateway.films import Films
+from labeling_gateway.tickets import Tickets
 from labeling_gateway.vendors.interface import Video
-from labeling_gateway.web.films import Films
-from labeling_gateway.web.tickets import Tickets
 
 _LOOK_SECONDS = 0.05
 _DRAW_SECONDS = 10.0  # that a vendor's answers may have to wait meanwhile

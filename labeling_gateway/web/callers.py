@@ -10,9 +10,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
+from labeling_gateway.tickets import OWNER, Refused, Session
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
-from labeling_gateway.web.tickets import OWNER, Refused, Session
 
 _cookie = APIKeyCookie(name="backflip_session", auto_error=False, description="As POST sessions sets it.")
 _bearer = HTTPBearer(auto_error=False, description="The owner's token, for programs.")

@@ -15,19 +15,19 @@ from typing import Generic, TypeVar
 from contracts.clip import Clip, Scene
 from contracts.label import Lease, Query
 from labeling_gateway.client import GatewayClient
+from labeling_gateway.films import Films
 from labeling_gateway.leasing import Taken, Turn
 from labeling_gateway.rendering.geometry import prepare
 from labeling_gateway.replies import Counts, Rules
 from labeling_gateway.store import StoreError
+from labeling_gateway.tickets import Tickets
 from labeling_gateway.web.batches import Batches
 from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.errors import MOST_WAITING, too_much
-from labeling_gateway.web.films import Films
 from labeling_gateway.web.holdings import LEASE_SECONDS, Holdings
 from labeling_gateway.web.limits import Buckets
 from labeling_gateway.web.models import ClipRef
 from labeling_gateway.web.tally import Tally
-from labeling_gateway.web.tickets import Tickets
 
 logger = logging.getLogger("backflip.labeling_page")
 

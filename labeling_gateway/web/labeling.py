@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from contracts.label import Lease
+from labeling_gateway.tickets import Refused
 from labeling_gateway.web.callers import Caller, Desked
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
@@ -17,7 +18,6 @@ from labeling_gateway.web.holdings import LEASE_SECONDS
 from labeling_gateway.web.models import Fence, Held, LeaseRequest, Pairs, QueryId, Renewal, Task
 from labeling_gateway.web.pairs import show, take_turn
 from labeling_gateway.web.refusals import refusals
-from labeling_gateway.web.tickets import Refused
 
 router = APIRouter(tags=["labeling"])
 
@@ -31,7 +31,7 @@ async def task(session: Caller, desk: Desked) -> Task:
     return Task(
         question=desk.config.question,
         task=desk.config.task,
-        budget=desk.config.budget if control.budget is None else control.budget,
+        budget=control.budget_or(desk.config.budget),
         asked=counts.asked,
         used=counts.used,
         open=counts.open,

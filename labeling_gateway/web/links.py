@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from labeling_gateway.tickets import Invitation, Tickets
 from labeling_gateway.web.config import WebConfig
-from labeling_gateway.web.tickets import Invitation, Tickets
 
 
 def base_url(config: WebConfig) -> str:

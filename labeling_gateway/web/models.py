@@ -26,6 +26,8 @@ _LETTER = r"0-9A-Z_a-z\u00c0-\u05ff\u0620-\u167f\u1681-\u180d\u180f-\u1fff\u2c00
 # Of most scripts, without spaces and what turns the writing round; by ranges, since tables of letters differ by age.
 RaterName = Annotated[str, Field(pattern=rf"^[{_LETTER}][{_LETTER} .@-]{{0,63}}$", examples=["rater-1"])]
 
+VendorName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$", examples=["acme"])]
+
 
 class Asked(BaseModel):
     """A body that somebody sends: nothing unknown in it, no type guessed."""

@@ -123,7 +123,7 @@ class Overview:
             candidates=counts.candidates,
             waiting=desk.waiting(),
             paused=control.paused,
-            budget=desk.config.budget if control.budget is None else control.budget,
+            budget=control.budget_or(desk.config.budget),
             answers_per_minute=round(desk.tally.per_minute(), 1),
             agreement=agreement,
             agreement_of=agreement_of,

@@ -266,7 +266,7 @@ async def _golds(desk: Desk) -> Golds:
 async def _controlled(desk: Desk) -> ControlView:
     desk.forget_rules()
     control = (await desk.rules()).control
-    return ControlView(paused=control.paused, budget=desk.config.budget if control.budget is None else control.budget)
+    return ControlView(paused=control.paused, budget=control.budget_or(desk.config.budget))
 
 
 def _label_view(desk: Desk, answered: Answered) -> LabelView:

@@ -9,18 +9,18 @@ from html import escape
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
+from labeling_gateway.tickets import Refused, SeatTicket
 from labeling_gateway.vendors.intake import rater_name
 from labeling_gateway.web.callers import Caller, Desked, address_of, cookie_name, require_tokens
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
+from labeling_gateway.web.models import VendorName
 from labeling_gateway.web.refusals import refusals
-from labeling_gateway.web.tickets import Refused, SeatTicket
 from labeling_gateway.web.vendor_desk import VendorDesk
 
-VendorName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,31}$", examples=["prolific"])]
 Ticket = Annotated[str, Query(max_length=1024)]
 Worker = Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["5f0c9d5b8f4e2a0001a1b2c3"])]
 

@@ -13,12 +13,12 @@ import uvicorn
 
 from contracts.loopback import is_loopback
 from labeling_gateway.client import GatewayClient
+from labeling_gateway.tickets import open_tickets
 from labeling_gateway.vendors.config import read_vendors
 from labeling_gateway.web.app import make_app
 from labeling_gateway.web.config import WebConfig
 from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.links import base_url
-from labeling_gateway.web.tickets import open_tickets
 from labeling_gateway.web.vendor_desk import VendorDesk
 
 logger = logging.getLogger("backflip.labeling_page")

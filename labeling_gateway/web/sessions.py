@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
+from labeling_gateway.tickets import OWNER, SESSION_SECONDS, Refused, Session
 from labeling_gateway.web.callers import (
     Caller,
     Desked,
@@ -21,7 +22,6 @@ from labeling_gateway.web.desk import Desk
 from labeling_gateway.web.errors import Refusal
 from labeling_gateway.web.models import LogIn, SessionView
 from labeling_gateway.web.refusals import refusals
-from labeling_gateway.web.tickets import OWNER, SESSION_SECONDS, Refused, Session
 
 router = APIRouter(tags=["sessions"])
 

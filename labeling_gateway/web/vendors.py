@@ -12,11 +12,10 @@ from labeling_gateway.vendors.config import videos_in
 from labeling_gateway.vendors.interface import Forged, Unavailable
 from labeling_gateway.web.callers import Desked, address_of, require_tokens
 from labeling_gateway.web.errors import Refusal
-from labeling_gateway.web.models import Hash, Received
+from labeling_gateway.web.models import Hash, Received, VendorName
 from labeling_gateway.web.refusals import refusals
 from labeling_gateway.web.vendor_desk import VendorDesk
 
-VendorName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{0,31}$", examples=["acme"])]
 Until = Annotated[int, Query(ge=0, lt=10**12)]
 Seal = Annotated[str, Query(pattern=r"^[0-9a-f]{32}$", examples=["0" * 32])]
 

@@ -15,7 +15,7 @@ from contracts.label import Choice, Lease, Opinion
 from labeling_gateway.archive import export_labels, read_archive
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.importing import Shape, import_labels
-from labeling_gateway.replay import replay, standing
+from labeling_gateway.replay import Record, replay
 from tests.labeling_gateway.samples import STEPS, ask
 
 SCENE = Scene(task="hopper", track="observation", timestep=0.02, question="Which is better?")
@@ -37,6 +37,13 @@ def answered(client: GatewayClient, count: int) -> None:
 @pytest.fixture
 def other(store_url: str) -> GatewayClient:
     return GatewayClient(store_url, f"other-{uuid.uuid4().hex[:8]}")
+
+
+def standing(client: GatewayClient) -> list[Record]:
+    """Those that no later label supersedes."""
+    records = list(replay(client))
+    replaced = {record.label.supersedes for record in records}
+    return [one for one in records if one.offset not in replaced and one.label.choice is not Choice.WITHDRAWN]
 
 
 def test_an_archive_holds_the_log_and_all_that_it_names(client: GatewayClient, tmp_path: Path) -> None:
@@ -84,7 +91,7 @@ def test_imported_answers_keep_what_their_raters_said(
     file = tmp_path / "labels.parquet"
     export_labels(client, file)
     assert import_labels(other, file, SHAPE) == 5
-    before, after = list(standing(client)), list(standing(other))
+    before, after = standing(client), standing(other)
     said = [
         [(r.label.rater, r.label.choice, r.label.seconds, r.label.flipped, r.label.answered_at, r.clip_a) for r in run]
         for run in (before, after)

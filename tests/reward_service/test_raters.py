@@ -71,7 +71,6 @@ def test_more_evidence_makes_the_estimate_surer() -> None:
 def test_careful_raters_do_not_pay_for_a_poor_model() -> None:
     found = estimate(simulated([0.03] * 6, answers=300, model_error=0.35), 6)
     assert found.error.max() < 0.15
-    assert found.model == pytest.approx(0.35, abs=0.05)
     among_careless = estimate(simulated([0.03] * 7 + [0.5] * 3, answers=300, model_error=0.3), 10)
     assert among_careless.error[:7].max() < 0.15
     assert among_careless.error[7:].min() > 0.35

@@ -15,11 +15,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from labeling_gateway.client import GatewayClient
+from labeling_gateway.tickets import open_tickets
 from labeling_gateway.vendors.account import Caps
 from labeling_gateway.vendors.config import BrokerConfig
 from labeling_gateway.vendors.ledger import Ledger
 from labeling_gateway.web.config import WebConfig
-from labeling_gateway.web.tickets import open_tickets
 from tests.labeling_gateway.vendors.fake_vendor import SECRET, FakeVendor
 from tests.labeling_gateway.web.server import Server
 

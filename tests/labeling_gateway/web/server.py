@@ -22,8 +22,8 @@ from contracts.encoding import content_hash
 from contracts.label import Query
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.embedded import free_port
+from labeling_gateway.tickets import Tickets, open_tickets
 from labeling_gateway.web.config import Limits, WebConfig
-from labeling_gateway.web.tickets import Tickets, open_tickets
 
 STEPS = 12
 UNHURRIED = Limits(session_rate=1e5, session_burst=10**6, stranger_rate=1e5, stranger_burst=10**6)

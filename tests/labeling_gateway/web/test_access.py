@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from labeling_gateway.embedded import EmbeddedStore
+from labeling_gateway.tickets import Refused, Tickets, open_tickets
 from labeling_gateway.web.config import Limits, WebConfig
 from labeling_gateway.web.guard import CONTENT_SECURITY_POLICY
-from labeling_gateway.web.tickets import Refused, Tickets, open_tickets
 from tests.labeling_gateway.web.server import UNHURRIED, Server, ask, serving
 
 

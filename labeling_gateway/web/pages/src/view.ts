@@ -10,24 +10,20 @@ export class View {
   turned = 0; // added to the scene's azimuth
   raised = 0; // added to its elevation
   zoom = 1; // times its distance
-  changed = true;
 
   reset(): void {
     this.turned = this.raised = 0;
     this.zoom = 1;
-    this.changed = true;
   }
 
   turn(azimuth: number, elevation: number, camera?: SceneView["camera"]): void {
     this.turned += azimuth;
     const from = camera?.elevation ?? -10;
     this.raised = Math.max(LOWEST - from, Math.min(HIGHEST - from, this.raised + elevation));
-    this.changed = true;
   }
 
   scale(factor: number): void {
     this.zoom = Math.max(0.3, Math.min(4, this.zoom * factor));
-    this.changed = true;
   }
 }
 

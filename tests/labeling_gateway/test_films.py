@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labeling_gateway.web.films import Films
+from labeling_gateway.films import Films
 
 
 def test_a_clip_that_cannot_be_read_keeps_nobody_else_waiting(tmp_path: Path) -> None:

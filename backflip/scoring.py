@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import statistics
@@ -112,9 +110,3 @@ def _serve(directory: Path, threads: int, parent: Connection) -> None:
         parent.recv()  # until the parent closes its end or dies
     except EOFError:
         serving.stop()
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
-    print(json.dumps(measure(parser.parse_args().rounds)))
