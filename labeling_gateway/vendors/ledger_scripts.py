@@ -139,7 +139,7 @@ else
   verdict = billed and 'disputed' or 'free'
 end
 if verdict == 'disputed' then redis.call('HINCRBY', KEYS[2], 'disputed', 1) end
-redis.call('HINCRBY', KEYS[2], 'answered', 1)
+redis.call('HINCRBY', KEYS[2], 'answered', tonumber(found[3] or '1'))
 redis.call('HSET', KEYS[6], told, item)
 return verdict
 """

@@ -106,6 +106,7 @@ def test_people_take_seats_in_any_order(ledger: Ledger) -> None:
     assert [seat.id for seat in seats] == ["one.1", "one.2", "one.3"]
     assert ledger.account().given == 60
     assert [ledger.settle(f"s{n}", batch="one", billed=True) for n in (1, 1, 2)] == ["paid", "repeated", "paid"]
+    assert ledger.account().answered == 40
     ledger.cancelled(["one.3"])
     assert ledger.open() == []
     assert ledger.account().spent == Decimal("0.20")
