@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from actors.sampler import Shot, Track
 from contracts.clip import Clip, Scene
 from contracts.film import encode_film
-from contracts.rollout import Rollout
+from contracts.rollout import UNFITTED, Rollout
 from contracts.spaces import Spaces
+
+
+@dataclass
+class ClipCutter:
+    """What the slabs of one source have to ask about: how many clips of each, and which.
+
+    Before the first fit every slab is from the same policy, and people wait for questions: each world gives a clip.
+    Afterwards the newest behaviour matters, and a few are enough.
+
+    Args:
+        length: steps of a clip.
+        candidates: clips of a slab, once a reward model judges it.
+    """
+
+    spaces: Spaces
+    scene: Scene
+    length: int
+    candidates: int
+    random: np.random.Generator
+
+    def shots(self, worlds: int, steps: int, reward_version: int) -> list[Shot]:
+        """What is to be filmed of a slab that is yet to be sampled; nothing where states draw its clips."""
+        if self.scene.track != "frames":
+            return []
+        return plan_shots(worlds, steps, self.length, self._count(worlds, reward_version), self.random)
+
+    def cut(self, rollout: Rollout, track: Track) -> list[Clip]:
+        """What was filmed of a slab where its clips are films, else `cut_clips`."""
+        scene = self.scene.hash
+        if self.scene.track == "frames":
+            return cut_shots(rollout, track, self.spaces, scene, timestep=self.scene.timestep)
+        count = self._count(rollout.reward.shape[1], rollout.reward_version)
+        return cut_clips(rollout, track, self.spaces, scene, length=self.length, count=count, random=self.random)
+
+    def _count(self, worlds: int, reward_version: int) -> int:
+        return worlds if reward_version == UNFITTED else self.candidates
 
 
 def plan_shots(worlds: int, steps: int, length: int, count: int, random: np.random.Generator) -> list[Shot]:
@@ -20,22 +58,6 @@ def plan_shots(worlds: int, steps: int, length: int, count: int, random: np.rand
     filmed = random.permutation(worlds)[:count]
     starts = random.integers(0, steps - length + 1, len(filmed))
     return [Shot(int(world), int(start), length) for world, start in zip(filmed, starts, strict=True)]
-
-
-def candidates(
-    rollout: Rollout,
-    track: Track,
-    spaces: Spaces,
-    scene: Scene,
-    *,
-    length: int,
-    count: int,
-    random: np.random.Generator,
-) -> list[Clip]:
-    """What a slab has to ask about: what was filmed of it where its clips are films, else `cut_clips`."""
-    if scene.track == "frames":
-        return cut_shots(rollout, track, spaces, scene.hash, timestep=scene.timestep)
-    return cut_clips(rollout, track, spaces, scene.hash, length=length, count=count, random=random)
 
 
 def cut_shots(rollout: Rollout, track: Track, spaces: Spaces, scene: str, *, timestep: float) -> list[Clip]:

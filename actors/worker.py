@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from actors.clips import candidates, plan_shots
+from actors.clips import ClipCutter
 from actors.config import ActorsConfig
-from actors.sampler import Sampler, Shot, Track
+from actors.sampler import Sampler, Track
 from actors.simulators.protocol import Simulator
 from actors.simulators.registry import make_simulator
 from contracts.clip import Clip
@@ -73,9 +73,10 @@ class Worker:
         self.control_timestep = simulators[0].control_timestep
         self.sampler = _sampler(spec, simulators)
         self._score = score
-        self._offer = offer
+        self._offer = offer if config.candidates else None
         self._true_scale = RunningScale()
-        self._random = np.random.default_rng(spec.seed)
+        random = np.random.default_rng(spec.seed)
+        self._cutter = ClipCutter(self.spaces, self.scene, spec.clip_steps, config.candidates, random)
         self._reward_version = UNFITTED  # of the newest slab
 
     def slab(self, snapshot: PolicySnapshot, *, on_host: bool = False) -> Rollout:
@@ -85,30 +86,16 @@ class Worker:
             on_host: for whoever doesn't share the sampler's device, see `Rollout.on_host`.
         """
         self.sampler.load(snapshot)
-        rollout, track = self.sampler.sample(self._shots())
+        sampler = self.sampler
+        shots = self._cutter.shots(sampler.worlds, sampler.steps, self._reward_version) if self._offer else []
+        rollout, track = sampler.sample(shots)
         seen = rollout.on_host()  # the reward service, the cutter of clips and the display are there
         self._fill_reward(seen, track)
-        self.sampler.count_episodes(seen, track)
+        sampler.count_episodes(seen, track)
         self._reward_version = seen.reward_version
-        if self._offer is not None and self.spec.actors.candidates:
-            length, count = self.spec.clip_steps, self._count()
-            clips = candidates(seen, track, self.spaces, self.scene, length=length, count=count, random=self._random)
-            self._offer(clips)
+        if self._offer is not None:
+            self._offer(self._cutter.cut(seen, track))
         return seen if on_host or rollout is seen else rollout.judged_as(seen)
-
-    def _count(self) -> int:
-        """How many clips a slab gives.
-
-        Before the first fit every slab is from the same policy, and people wait for questions: each world gives
-        a clip. Afterwards the newest behaviour matters, and a few are enough.
-        """
-        return self.sampler.worlds if self._reward_version == UNFITTED else self.spec.actors.candidates
-
-    def _shots(self) -> list[Shot]:
-        if self._offer is None or self.scene.track != "frames" or not self.spec.actors.candidates:
-            return []
-        sampler, length = self.sampler, self.spec.clip_steps
-        return plan_shots(sampler.worlds, sampler.steps, length, self._count(), self._random)
 
     def close(self) -> None:
         self.sampler.close()

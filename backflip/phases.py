@@ -24,6 +24,7 @@ from learner.ppo import PPO
 LEARNER = "learner"
 """This process, among the parts that a phase counts."""
 
+_WARM_UP_SECONDS = 120.0
 _PHASE_SECONDS = 6.0
 _PHASES = (True, False, False, True)  # with answers or without: what drifts within a round takes from both alike
 SETTLE_SECONDS = 2.0  # slabs in flight, and a fit that has begun, end within this
@@ -50,7 +51,11 @@ class Training:
         self._answered = Progress()  # the steps of phases with answers: all that the schedule of questions sees
 
     def warm_up(self, answers: int) -> None:
+        """Until there are so many answers, and a reward model. Raises UserError where they don't come."""
+        give_up = time.monotonic() + _WARM_UP_SECONDS
         while self.system.facts().labels_used < answers or self.system.facts().reward_version == 0:
+            if time.monotonic() > give_up:
+                raise UserError(f"no {answers} answers and no reward model from them within {_WARM_UP_SECONDS:.0f} s")
             self._learn(1.0, report=True)
 
     def round(self) -> dict[bool, list[Phase]]:

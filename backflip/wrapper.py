@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 
-from actors.clips import candidates, plan_shots
+from actors.clips import ClipCutter
 from actors.passing import PassingSlabs, Step
 from actors.sampler import Shot
 from actors.simulators.protocol import SimulationFault
@@ -66,8 +66,10 @@ class LearnedReward(VectorWrapper):
         except ValueError as error:
             raise UserError(str(error)) from None
         self._config = config
-        self._random = np.random.default_rng(seed)
-        observed = self._worlds.spaces.observation
+        worlds, length = self._worlds, config.labels.clip_steps
+        random = np.random.default_rng(seed)
+        self._cutter = ClipCutter(worlds.spaces, worlds.scene, length, config.actors.candidates, random)
+        observed = worlds.spaces.observation
         self._observation = np.zeros((envs.num_envs, *observed.shape), observed.dtype)
         self._over = np.zeros(envs.num_envs, bool)  # whose episode has ended, and whose next step is no step
         self._seen = ClipSupply()
@@ -185,13 +187,12 @@ class LearnedReward(VectorWrapper):
         if whole is None:
             return
         rollout, track = whole
-        config, gateway, worlds = self._config, self._services.gateway, self._worlds
+        gateway = self._services.gateway
         assert gateway is not None
-        length, count = config.labels.clip_steps, self._count()
-        clips = candidates(rollout, track, worlds.spaces, worlds.scene, length=length, count=count, random=self._random)
+        clips = self._cutter.cut(rollout, track)
         gateway.offer(clips)
         self._seen.take(rollout, len(clips))
-        gateway.report_progress(self._progress.env_steps, config.steps)
+        gateway.report_progress(self._progress.env_steps, self._config.steps)
         self._progress.episodes, self._progress.reward_version = rollout.episodes, version
         facts = self._services.facts
         snapshot = self._recorder.record(self._progress, rollout.policy_version, facts)
@@ -199,18 +200,9 @@ class LearnedReward(VectorWrapper):
             gateway.report_run(self._report.fields(snapshot, facts))
             self._next_report = time.monotonic() + REPORT_SECONDS
 
-    def _count(self) -> int:
-        """How many clips a slab gives: before the first fit people wait for questions, afterwards a few are enough."""
-        return self.num_envs if self._reward.number == UNFITTED else self._config.actors.candidates
-
     def _shots(self) -> list[Shot]:
         """What the slab that begins is filmed for."""
-        if self._worlds.scene.track != "frames":
-            return []
-        config = self._config
-        return plan_shots(
-            self.num_envs, config.actors.slab_steps, config.labels.clip_steps, self._count(), self._random
-        )
+        return self._cutter.shots(self.num_envs, self._config.actors.slab_steps, self._reward.number)
 
     def _pictures(self, worlds: np.ndarray) -> Sequence[np.ndarray]:
         """Of what these show just now."""
