@@ -80,9 +80,6 @@ PRESETS: dict[str, Preset] = {
             engine="mujoco",
             task="hopper-backflip",
             steps=2_000_000,
-            # As Christiano et al. 2017 for robots. To get up and turn again takes a second, 125 steps, after which a
-            # reward counts for 0.53, and for 0.28 with 0.99.
-            learner=PPOConfig(discount=0.995),
         ),
     ),
     "cartpole": Preset(
