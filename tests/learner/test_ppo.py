@@ -59,7 +59,7 @@ def test_update_equals_the_plain_reference(kind: str) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
-def test_an_update_ends_early_where_the_policy_has_gone_far() -> None:
+def test_an_update_takes_the_policy_so_far_and_no_further() -> None:
     bold = {"minibatches": 8, "learning_rate": 0.03}  # within one pass, too
     bounded = PPO(spec(), PPOConfig(epochs=1, max_divergence=0.1, **bold), seed=2)
     free = PPO(spec(), PPOConfig(epochs=1, max_divergence=1e9, **bold), seed=2)
@@ -68,6 +68,8 @@ def test_an_update_ends_early_where_the_policy_has_gone_far() -> None:
     stats = {learner: learner.update([rollout]) for learner in (bounded, free, short)}
     assert stats[free].divergence > stats[bounded].divergence > stats[short].divergence
     assert stats[bounded].divergence < 0.2
+    for ours, theirs in zip(short.policy.critic.parameters(), free.policy.critic.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, msg="the value is fitted on")
 
 
 def test_a_policy_has_to_do_with_less_and_less_noise_in_the_second_half_of_a_run() -> None:
