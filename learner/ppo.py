@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -43,6 +43,12 @@ class PPOConfig:
 
     In the second half of a run it falls in a straight line to nothing.
     """
+    curiosity: float = 0.0
+    """What is added to a learned reward for each unit by which its members differ (their deviation), so that a policy
+    goes where the model knows little (RUNE; Liang et al. 2022).
+
+    It falls in a straight line to nothing in the middle of a run.
+    """
     max_gradient: float = 0.5
     """The policy's and the value's gradients are each scaled down to this norm."""
     max_divergence: float = 0.05
@@ -65,7 +71,7 @@ class PPOConfig:
         for name in ("learning_rate", "clip", "max_gradient", "max_divergence", "epochs", "minibatches"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"learner.{name} must be positive and finite, not {getattr(self, name)}")
-        for name in ("value_weight", "entropy_weight"):
+        for name in ("value_weight", "entropy_weight", "curiosity"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"learner.{name} must not be negative, and finite, not {getattr(self, name)}")
         if self.encoder not in get_args(Encoder):
@@ -127,8 +133,10 @@ class PPO:
         self._clipped_together = [group for group in (acting, judging, shared) if group]
         self._optimiser = torch.optim.Adam(acting + judging + shared, lr=config.learning_rate, eps=1e-5, fused=True)
 
-    def snapshot(self) -> PolicySnapshot:
-        return self.policy.snapshot(self.version)
+    def snapshot(self, done: float = 1.0) -> PolicySnapshot:
+        """What acts, in a run of which this share is over."""
+        curiosity = self.config.curiosity * max(0.0, 1.0 - 2.0 * done)
+        return replace(self.policy.snapshot(self.version), curiosity=curiosity)
 
     def lag(self, rollout: Rollout) -> int:
         """Versions between the policy that acted and the present one."""

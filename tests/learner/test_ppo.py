@@ -82,6 +82,12 @@ def test_a_policy_has_to_do_with_less_and_less_noise_in_the_second_half_of_a_run
     assert deviations[2:] == pytest.approx([0.15**0.5, 0.15])
 
 
+def test_curiosity_ends_in_the_middle_of_a_run() -> None:
+    learner = PPO(spec(), PPOConfig(curiosity=0.8), seed=3)
+    assert [learner.snapshot(done).curiosity for done in (0.0, 0.25, 0.5, 1.0)] == [0.8, 0.4, 0.0, 0.0]
+    assert learner.snapshot().curiosity == 0.0, "what is evaluated or kept is not curious"
+
+
 def test_without_lag_vtrace_is_gae() -> None:
     config = PPOConfig()
     learner = PPO(spec(), config, seed=1)
