@@ -72,14 +72,14 @@ class RolloutActor:
     def process_id(self) -> int:
         return os.getpid()
 
-    def _score(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    def _score(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
         """Waits out a reward service that is down: this slab is held, and no further one is sampled."""
         assert self._reward is not None
         waiting_since: float | None = None
         while True:
             try:
                 self._status = Status("having a slab scored") if waiting_since is None else self._status
-                scores = self._reward.score(observation, action, members=True)
+                scores = self._reward.score(observation, action)
             except RewardServiceUnavailable as error:
                 if waiting_since is None:
                     waiting_since = time.monotonic()
@@ -90,8 +90,7 @@ class RolloutActor:
             else:
                 if waiting_since is not None:
                     log.info("sampling goes on after %.0f s", time.monotonic() - waiting_since)
-                assert scores.member_reward is not None
-                return scores.reward, scores.member_reward, scores.version
+                return scores.reward, scores.version
 
 
 @contextmanager

@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # Warp takes seconds to import
     from actors.device_sampler import DeviceSampler
     from actors.simulators.warp_engine import WarpSimulator
 
-Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, int]]
-"""(observation [B, ...], encoded action [B, A]) to (reward [B], member_reward [B, K], reward version)."""
+Score = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, int]]
+"""(observation [B, ...], encoded action [B, A]) to (reward [B], reward version)."""
 
 Offer = Callable[[list[Clip]], None]
 
@@ -90,9 +90,8 @@ class Worker:
         shots = self._cutter.shots(sampler.worlds, sampler.steps, self._reward_version) if self._offer else []
         rollout, track = sampler.sample(shots)
         seen = rollout.on_host()  # the reward service, the cutter of clips and the display are there
-        bonus = self._fill_reward(seen, track) * snapshot.curiosity
+        self._fill_reward(seen, track)
         sampler.count_episodes(seen, track)
-        seen.reward += bonus  # only now: what is told of an episode is what the model predicts
         self._reward_version = seen.reward_version
         if self._offer is not None:
             self._offer(self._cutter.cut(seen, track))
@@ -101,18 +100,16 @@ class Worker:
     def close(self) -> None:
         self.sampler.close()
 
-    def _fill_reward(self, rollout: Rollout, track: Track) -> np.ndarray:
-        """Scores a slab; how far apart the members are at each step (their deviation), [T, N]."""
+    def _fill_reward(self, rollout: Rollout, track: Track) -> None:
         if self._score is None:
             rollout.reward[:] = self._true_scale(track.score)
             rollout.reward_version = TRUE_REWARD
-            return np.zeros_like(rollout.reward)
+            return
         # The transitions of a slab in one call, not one world or step at a time.
         observation = rollout.observation.reshape(-1, *self.spaces.observation.shape)
         action = self.spaces.action.encode(rollout.action).reshape(-1, self.spaces.action.size)
-        reward, members, rollout.reward_version = self._score(observation, action)
+        reward, rollout.reward_version = self._score(observation, action)
         rollout.reward[:] = reward.reshape(rollout.reward.shape)
-        return members.std(1).reshape(rollout.reward.shape)
 
 
 def _sampler(spec: WorkerSpec, simulators: list[Simulator]) -> Sampler | DeviceSampler:

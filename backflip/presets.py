@@ -80,8 +80,6 @@ PRESETS: dict[str, Preset] = {
             engine="mujoco",
             task="hopper-backflip",
             steps=2_000_000,
-            # Without it, two policies of five lie where their first turn ended, which is all their model has seen.
-            learner=PPOConfig(curiosity=1.0),
         ),
     ),
     "cartpole": Preset(

@@ -72,7 +72,7 @@ class SerialSystem:
         )
         scripted = config.labels.source == "scripted"
         self._teachers = Crowd(self._client, config.labels, config.seed) if scripted else None
-        self._employ(Worker(spec, self._model.score, self._gateway.offer) for spec in specs)
+        self._employ(Worker(spec, self._reward, self._gateway.offer) for spec in specs)
         self._client.put_scene(self._workers[0].scene)
         self._facts = Facts(labels_imported=imported)
         if imported and not self._model.newest.number:
@@ -140,6 +140,10 @@ class SerialSystem:
         while known is None or known.env_steps != env_steps:
             self._client.report_progress(env_steps, total_steps)
             known = self._client.progress()
+
+    def _reward(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
+        reward, _, version = self._model.score(observation, action)
+        return reward, version
 
     def _member_reward(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
         _, members, version = self._model.score(observation, action)

@@ -24,7 +24,6 @@ from backflip.environments import look_at
 from backflip.errors import UserError
 from backflip.system import worker_specs
 from contracts.clip import Clip
-from contracts.rollout import UNFITTED
 
 ANSWERS = 10
 STEPS = 8192
@@ -93,7 +92,7 @@ def try_out(env: str, engine: str) -> Outcome:
         )
         spec = worker_specs(config)[0]
         found: list[Clip] = []
-        worker = Worker(spec, _unfitted, found.extend)
+        worker = Worker(spec, lambda observation, action: (np.zeros(len(observation), np.float32), 0), found.extend)
         worker.slab(worker.sampler.policy.snapshot(0))
         worker.close()
         outcome.cuts = bool(found)
@@ -132,11 +131,6 @@ def _in_a_process(name: str) -> Outcome:
         return Outcome(**json.loads(done.stdout.splitlines()[-1]))
     except (IndexError, ValueError):
         return Outcome(note=f"ended by {done.returncode}: {(done.stderr.strip().splitlines() or ['nothing said'])[-1]}")
-
-
-def _unfitted(observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """What a reward model says before its first fit."""
-    return np.zeros(len(action), np.float32), np.zeros((len(action), 1), np.float32), UNFITTED
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ def learn(
     Raises:
         FloatingPointError: an update went wrong; the policy is the one from before it.
     """
-    source.publish(ppo.snapshot(share()))
+    source.publish(ppo.snapshot())
     while (done := share()) < 1 and not stopped():
         asked = time.monotonic()
         slabs = source.collect()
@@ -75,7 +75,7 @@ def learn(
         if usable:
             progress.stats = ppo.update(usable, done, eagerness())
             progress.updates += 1
-            source.publish(ppo.snapshot(done))
+            source.publish(ppo.snapshot())
         progress.env_steps += sum(slab.steps for slab in slabs)
         progress.dropped_slabs += len(slabs) - len(fresh)
         progress.skipped_slabs += len(fresh) - len(usable)

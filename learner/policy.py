@@ -39,8 +39,9 @@ class PolicySnapshot:
     """One immutable policy version, as one flat array: what travels to actors and into checkpoints."""
 
     version: int
-    flat: np.ndarray  # float32 [P]: parameters, then mean and variance (each [D], or [0] for frames) and count
-    curiosity: float = 0.0  # what actors add to a reward for each unit by which the reward model's members differ
+    flat: (
+        np.ndarray
+    )  # float32 [P]: parameters, then mean, variance (each [D], or [0] for frames), count of observations
 
 
 class Policy(nn.Module):

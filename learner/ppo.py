@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -43,20 +43,10 @@ class PPOConfig:
 
     In the second half of a run it falls in a straight line to nothing.
     """
-    curiosity: float = 0.0
-    """What is added to a learned reward for each unit by which its members differ (their deviation), so that a policy
-    goes where the model knows little (RUNE; Liang et al. 2022).
-
-    It falls in a straight line to nothing in the middle of a run.
-    """
     max_gradient: float = 0.5
     """The policy's and the value's gradients are each scaled down to this norm."""
-    max_divergence: float = 0.05
-    """How far (mean KL of a minibatch) an update may take the policy; a value with a network of its own is fitted on.
-
-    A robot that lies still sees the same over and over, and Adam's steps add up: single passes went 0.2 to 0.6 far. If
-    the value's fitting ended there too, such policies never got up.
-    """
+    max_divergence: float = 0.1
+    """No further pass over a batch after one in which the policy was this far (mean KL) from where it was."""
     max_lag: int = 4
     """Slabs from a policy more than this many versions old are dropped."""
     hidden: tuple[int, ...] = (64, 64)
@@ -71,7 +61,7 @@ class PPOConfig:
         for name in ("learning_rate", "clip", "max_gradient", "max_divergence", "epochs", "minibatches"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"learner.{name} must be positive and finite, not {getattr(self, name)}")
-        for name in ("value_weight", "entropy_weight", "curiosity"):
+        for name in ("value_weight", "entropy_weight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"learner.{name} must not be negative, and finite, not {getattr(self, name)}")
         if self.encoder not in get_args(Encoder):
@@ -133,10 +123,8 @@ class PPO:
         self._clipped_together = [group for group in (acting, judging, shared) if group]
         self._optimiser = torch.optim.Adam(acting + judging + shared, lr=config.learning_rate, eps=1e-5, fused=True)
 
-    def snapshot(self, done: float = 1.0) -> PolicySnapshot:
-        """What acts, in a run of which this share is over."""
-        curiosity = self.config.curiosity * max(0.0, 1.0 - 2.0 * done)
-        return replace(self.policy.snapshot(self.version), curiosity=curiosity)
+    def snapshot(self) -> PolicySnapshot:
+        return self.policy.snapshot(self.version)
 
     def lag(self, rollout: Rollout) -> int:
         """Versions between the policy that acted and the present one."""
@@ -245,43 +233,38 @@ class PPO:
         """All the gradient steps, and whether every loss and gradient of them was finite."""
         config = self.config
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
-        steps: list[Tensor] = []  # what each saw, in the order of UpdateStats
-        near = True  # the policy, to where it was
+        passes: list[Tensor] = []  # the means of each, in the order of UpdateStats
         health = torch.zeros(
             (), device=self._device
         )  # once not finite it stays so: looked at once, after the last step
-        for rows in self._minibatches(len(advantage)):
-            log_prob, entropy, value = self.policy.evaluate(batch.observation[rows], batch.action[rows])
-            log_ratio = log_prob - batch.log_prob[rows]
-            ratio = log_ratio.exp()
-            weighted = ratio * advantage[rows]
-            clipped = ratio.clamp(1 - config.clip, 1 + config.clip) * advantage[rows]
-            policy_loss = -torch.minimum(weighted, clipped).mean()
-            value_loss = (value - batch.value_target[rows]).square().mean()
-            mean_entropy = entropy.mean()
-            with torch.no_grad():
-                divergence = (ratio - 1 - log_ratio).mean()
-                beyond = ((ratio - 1).abs() > config.clip).float().mean()
-                steps.append(torch.stack((policy_loss, value_loss, mean_entropy, divergence, beyond)))
-                near = near and bool(divergence <= config.max_divergence)
-            if not near and self.policy.sees_frames:
-                break  # the value would take the policy along, whose encoder it shares
-            loss = config.value_weight * value_loss
-            if near:
-                loss = loss + policy_loss - entropy_weight * mean_entropy
-            self._optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            health += loss.detach()
-            for parameters in self._clipped_together:
-                health += torch.nn.utils.clip_grad_norm_(parameters, config.max_gradient)
-            self._optimiser.step()
-        return UpdateStats(*torch.stack(steps).mean(0).tolist()), bool(health.isfinite())
-
-    def _minibatches(self, rows: int) -> Iterator[Tensor]:
-        """Which rows each gradient step sees: all of them once a pass, in an order of its own."""
-        for _ in range(self.config.epochs):
-            order = torch.randperm(rows, generator=self._generator, device=self._device)
-            yield from order.tensor_split(min(self.config.minibatches, rows))
+        for _ in range(config.epochs):
+            means = torch.zeros(5, device=self._device)
+            order = torch.randperm(len(advantage), generator=self._generator, device=self._device)
+            for rows in order.tensor_split(min(config.minibatches, len(order))):
+                log_prob, entropy, value = self.policy.evaluate(batch.observation[rows], batch.action[rows])
+                log_ratio = log_prob - batch.log_prob[rows]
+                ratio = log_ratio.exp()
+                weighted = ratio * advantage[rows]
+                clipped = ratio.clamp(1 - config.clip, 1 + config.clip) * advantage[rows]
+                policy_loss = -torch.minimum(weighted, clipped).mean()
+                value_loss = (value - batch.value_target[rows]).square().mean()
+                mean_entropy = entropy.mean()
+                loss = policy_loss + config.value_weight * value_loss - entropy_weight * mean_entropy
+                self._optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                health += loss.detach()
+                for parameters in self._clipped_together:
+                    health += torch.nn.utils.clip_grad_norm_(parameters, config.max_gradient)
+                self._optimiser.step()
+                with torch.no_grad():
+                    divergence = (ratio - 1 - log_ratio).mean()
+                    beyond = ((ratio - 1).abs() > config.clip).float().mean()
+                    found = torch.stack((policy_loss, value_loss, mean_entropy, divergence, beyond))
+                    means += found / config.minibatches
+            passes.append(means)
+            if means[3] > config.max_divergence:
+                break
+        return UpdateStats(*torch.stack(passes).mean(0).tolist()), bool(health.isfinite())
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         if isinstance(array, np.ndarray) and not array.flags.writeable:

@@ -84,9 +84,8 @@ def test_a_worker_judges_a_slab_on_the_host_and_the_learner_takes_it_from_the_de
     actors = ActorsConfig(count=1, worlds=WORLDS, slab_steps=STEPS, candidates=2)
     offered = []
 
-    def score(observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-        reward = observation[:, 0] + action.sum(1)
-        return reward, reward[:, None], 7
+    def score(observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
+        return observation[:, 0] + action.sum(1), 7
 
     spec = WorkerSpec("warp", "hopper-backflip", actors, hidden=(8,), clip_steps=4, seed=7)
     worker = Worker(spec, score, offered.extend)

@@ -33,11 +33,9 @@ class Model:
         self.version = version
         self.seen: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def score(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-        """Two members, who differ by twice the first action."""
+    def score(self, observation: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, int]:
         self.seen.append((observation.copy(), action.copy()))
-        reward = observation[:, 0] + action.sum(1)
-        return reward, np.stack([reward - action[:, 0], reward + action[:, 0]], 1), self.version
+        return observation[:, 0] + action.sum(1), self.version
 
 
 def learner_of(worker: Worker) -> PPO:
@@ -56,21 +54,6 @@ def test_a_slab_is_scored_whole_in_one_call_as_the_model_sees_it(engine: str, ta
     np.testing.assert_array_equal(rollout.reward.ravel(), observation[:, 0] + action.sum(1))
     assert rollout.reward_version == 3
     worker.close()
-
-
-def test_a_curious_policy_is_paid_for_where_the_members_differ_and_its_episodes_are_told_without() -> None:
-    slabs: list[Rollout] = []
-    for curiosity in (0.0, 0.5):
-        worker = Worker(spec(), Model().score, None)
-        snapshot = replace(learner_of(worker).snapshot(), curiosity=curiosity)
-        for _ in range(40):  # until some episodes end
-            slabs.append(worker.slab(snapshot))
-        worker.close()
-    for plain, curious in zip(slabs[:40], slabs[40:], strict=True):
-        apart = np.abs(plain.action[..., 0].clip(-1, 1))
-        np.testing.assert_allclose(curious.reward, plain.reward + 0.5 * apart, rtol=1e-4, atol=1e-5)
-        assert curious.episodes == plain.episodes
-    assert sum(len(slab.episodes) for slab in slabs) > 0
 
 
 class Poisoned:
@@ -122,9 +105,9 @@ def test_true_reward_is_the_score_in_units_of_its_deviation() -> None:
     scores = []
     take = worker._fill_reward
 
-    def fill(rollout: Rollout, track: Any) -> np.ndarray:
+    def fill(rollout: Rollout, track: Any) -> None:
         scores.append(track.score.copy())
-        return take(rollout, track)
+        take(rollout, track)
 
     worker._fill_reward = fill
     for _ in range(3):
@@ -184,7 +167,7 @@ def test_a_game_is_filmed_only_where_it_will_be_cut_and_the_film_shows_the_clip(
     actors = ActorsConfig(count=1, worlds=4, slab_steps=30, groups=2, threads=1, candidates=1)
     worker = Worker(
         WorkerSpec("envpool", "Pong-v5", actors, hidden=(8,), clip_steps=10, seed=7),
-        lambda observation, action: (np.zeros(len(observation), np.float32), np.zeros((len(observation), 2)), 3),
+        lambda observation, action: (np.zeros(len(observation), np.float32), 3),
         offered.extend,
     )
     assert isinstance(worker.sampler, Sampler)

@@ -59,17 +59,15 @@ def test_update_equals_the_plain_reference(kind: str) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 
 
-def test_an_update_takes_the_policy_so_far_and_no_further() -> None:
-    bold = {"minibatches": 8, "learning_rate": 0.03}  # within one pass, too
-    bounded = PPO(spec(), PPOConfig(epochs=1, max_divergence=0.1, **bold), seed=2)
-    free = PPO(spec(), PPOConfig(epochs=1, max_divergence=1e9, **bold), seed=2)
-    short = PPO(spec(), PPOConfig(epochs=1, max_divergence=1e-9, **bold), seed=2)
+def test_an_update_ends_early_where_the_policy_has_gone_far() -> None:
+    bold = {"minibatches": 1, "learning_rate": 0.03}
+    bounded = PPO(spec(), PPOConfig(epochs=50, max_divergence=0.1, **bold), seed=2)
+    free = PPO(spec(), PPOConfig(epochs=50, max_divergence=1e9, **bold), seed=2)
+    short = PPO(spec(), PPOConfig(epochs=1, max_divergence=1e9, **bold), seed=2)
     rollout = slab(free.policy)
     stats = {learner: learner.update([rollout]) for learner in (bounded, free, short)}
     assert stats[free].divergence > stats[bounded].divergence > stats[short].divergence
     assert stats[bounded].divergence < 0.2
-    for ours, theirs in zip(short.policy.critic.parameters(), free.policy.critic.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, msg="the value is fitted on")
 
 
 def test_a_policy_has_to_do_with_less_and_less_noise_in_the_second_half_of_a_run() -> None:
@@ -80,12 +78,6 @@ def test_a_policy_has_to_do_with_less_and_less_noise_in_the_second_half_of_a_run
         deviations.append(float(learner.policy.log_std.detach().exp().max()))
     assert min(deviations[:2]) > 0.9
     assert deviations[2:] == pytest.approx([0.15**0.5, 0.15])
-
-
-def test_curiosity_ends_in_the_middle_of_a_run() -> None:
-    learner = PPO(spec(), PPOConfig(curiosity=0.8), seed=3)
-    assert [learner.snapshot(done).curiosity for done in (0.0, 0.25, 0.5, 1.0)] == [0.8, 0.4, 0.0, 0.0]
-    assert learner.snapshot().curiosity == 0.0, "what is evaluated or kept is not curious"
 
 
 def test_without_lag_vtrace_is_gae() -> None:
