@@ -16,8 +16,7 @@ from backflip.errors import UserError
 from backflip.run_folder import RunFolder, open_run_folder
 from backflip.supervisor import Supervisor
 from backflip.system import open_store, probe_task
-from contracts.loopback import is_loopback
-from labeling_gateway.address import split_address
+from contracts.address import is_loopback, split_address
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.config import LabelsConfig
 from labeling_gateway.embedded import free_port

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import Message
 
-from contracts.loopback import is_loopback
+from contracts.address import is_loopback
 from reward_service import inference_pb2 as pb
 
 SERVICE = "inference.GRPCInferenceService"

@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from contracts.address import is_loopback, split_address
 from reward_service import inference_pb2 as pb
 from reward_service import protocol
 from reward_service.config import RewardServiceConfig
@@ -45,8 +46,8 @@ def serve(config: RewardServiceConfig, model: RewardModel) -> Serving:
         ValueError: the address is not HOST:PORT, or lies beyond loopback without ``allow_remote``.
         AddressInUse: the port is taken, or the host is not this machine's.
     """
-    _require_address(config.address)
-    near = protocol.is_near(config.address)
+    host, _ = split_address(config.address)
+    near = is_loopback(host)
     if not config.allow_remote and not near:
         raise ValueError(f"{config.address} is reachable from other machines; say --allow-remote to listen on it")
     server = grpc.server(
@@ -202,9 +203,3 @@ def _number(version: str) -> int | None:
     if not version.isdecimal():
         raise Refused(grpc.StatusCode.NOT_FOUND, f"the reward model has no version {version!r}; versions are numbers")
     return int(version)
-
-
-def _require_address(address: str) -> None:
-    host, colon, port = address.rpartition(":")
-    if not (host and colon and port.isdecimal() and int(port) < 2**16) or "/" in host:
-        raise ValueError(f"{address!r} is not an address; it must be HOST:PORT")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from contracts.loopback import is_loopback
+from contracts.address import is_loopback
 from labeling_gateway.vendors.interface import Unavailable, VendorRefused
 
 TIMEOUT_SECONDS = 15.0  # for the next byte

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labeling_gateway.address import check_address, split_address
+from contracts.address import split_address
+from labeling_gateway.address import check_address
 
 
 @dataclass(frozen=True)

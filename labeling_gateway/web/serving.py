@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import uvicorn
 
-from contracts.loopback import is_loopback
+from contracts.address import is_loopback
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.tickets import open_tickets
 from labeling_gateway.vendors.config import read_vendors
