@@ -79,6 +79,7 @@ def broker_config(config: TrainConfig, page: WebConfig) -> BrokerConfig:
         seed=config.seed,
         teacher_beta=labels.teacher_beta,
         teacher_mistakes=labels.teacher_mistakes,
+        teacher_tie=labels.teacher_tie,
     )
 
 

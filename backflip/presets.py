@@ -80,6 +80,9 @@ PRESETS: dict[str, Preset] = {
             engine="mujoco",
             task="hopper-backflip",
             steps=2_000_000,
+            # Of two robots that lie on their back nobody can say which does better backflips. A teacher who could, by
+            # scores that differ by nothing, would have half of a hundred answers teach how to lie.
+            labels=LabelsConfig(teacher_tie=50.0),
         ),
     ),
     "cartpole": Preset(

@@ -96,6 +96,10 @@ class LabelsConfig:
     teacher_mistakes: float = 0.0
     """Chance that the scripted teacher names the other clip."""
 
+    teacher_tie: float = 0.0
+    """The scripted teacher says that two clips are equal where their scores differ by less than this, as a person would
+    who can see no difference."""
+
     teachers: tuple[str, ...] = ()
     """A crowd of scripted teachers in place of the one, like "7x" "3x mistakes=0.5": how many, and in what they differ
     from it (beta, mistakes, skip, tie, gamma, or glances: goes by what one camera shows)."""
@@ -143,6 +147,8 @@ class LabelsConfig:
             raise ValueError(f"labels.ask-until must be above 0 and at most 1, not {self.ask_until}")
         if not 0 < self.ask_decay < math.inf:
             raise ValueError(f"labels.ask-decay must be above 0 and finite, not {self.ask_decay}")
+        if not self.teacher_tie >= 0:
+            raise ValueError(f"labels.teacher-tie must be 0 or more, not {self.teacher_tie}")
         if not self.teacher_beta > 0:
             raise ValueError(f"labels.teacher-beta must be above 0, not {self.teacher_beta}")
         if self.gold_share + self.repeat_share > 0.5:
@@ -163,7 +169,7 @@ class LabelsConfig:
     @property
     def crowd(self) -> tuple[Teacher, ...]:
         """Everybody who answers where the source is scripted. Raises ValueError where `teachers` names none."""
-        usual = Teacher(beta=self.teacher_beta, mistakes=self.teacher_mistakes)
+        usual = Teacher(beta=self.teacher_beta, mistakes=self.teacher_mistakes, tie=self.teacher_tie)
         try:
             return tuple(parse_teacher(text, usual) for text in self.teachers) or (usual,)
         except ValueError as error:

@@ -167,6 +167,7 @@ class BrokerConfig:
     seed: int = 0  # of a scripted teacher among the vendors
     teacher_beta: float = math.inf
     teacher_mistakes: float = 0.0
+    teacher_tie: float = 0.0
     lease_seconds: float = 300.0  # after which the questions of a broker that is gone go back to the queue
     idle_seconds: float = 0.5
 

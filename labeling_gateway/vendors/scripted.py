@@ -33,7 +33,7 @@ class ScriptedVendor:
     capabilities = Capabilities(videos="none")
 
     def __init__(self, settings: Settings, config: BrokerConfig, client: GatewayClient, ledger: Ledger) -> None:
-        traits = Teacher(beta=config.teacher_beta, mistakes=config.teacher_mistakes)
+        traits = Teacher(beta=config.teacher_beta, mistakes=config.teacher_mistakes, tie=config.teacher_tie)
         self._teacher = ScriptedTeacher(client, traits, RATER, config.seed)
         self._client = client
         self._ledger = ledger

@@ -89,6 +89,7 @@ def test_any_budget_is_asked_to_the_end_and_not_beyond(budget: int) -> None:
         ("ask_until", 0.0),
         ("ask_decay", 0.0),
         ("teacher_beta", 0.0),
+        ("teacher_tie", -1.0),
         ("teacher_beta", math.nan),
         ("teacher_mistakes", 2.0),
         ("source", "people"),

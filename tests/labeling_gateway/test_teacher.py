@@ -149,7 +149,7 @@ def test_teachers_are_written_as_how_many_and_what_differs() -> None:
         Teacher(mistakes=0.1, skip=-1.0, tie=3.0, gamma=0.9),
         Teacher(count=2, mistakes=0.1, glances=True),
     )
-    assert LabelsConfig(teacher_beta=3.0).crowd == (Teacher(beta=3.0),)
+    assert LabelsConfig(teacher_beta=3.0, teacher_tie=2.0).crowd == (Teacher(beta=3.0, tie=2.0),)
 
 
 @pytest.mark.parametrize(
