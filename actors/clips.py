@@ -22,7 +22,7 @@ class ClipCutter:
 
     Args:
         length: steps of a clip.
-        candidates: clips of a slab, once a reward model judges it.
+        candidates: clips of a slab, once a reward model judges it; 0 cuts none, before that neither.
     """
 
     spaces: Spaces
@@ -33,12 +33,14 @@ class ClipCutter:
 
     def shots(self, worlds: int, steps: int, reward_version: int) -> list[Shot]:
         """What is to be filmed of a slab that is yet to be sampled; nothing where states draw its clips."""
-        if self.scene.track != "frames":
+        if self.scene.track != "frames" or not self.candidates:
             return []
         return plan_shots(worlds, steps, self.length, self._count(worlds, reward_version), self.random)
 
     def cut(self, rollout: Rollout, track: Track) -> list[Clip]:
         """What was filmed of a slab where its clips are films, else `cut_clips`."""
+        if not self.candidates:
+            return []
         scene = self.scene.hash
         if self.scene.track == "frames":
             return cut_shots(rollout, track, self.spaces, scene, timestep=self.scene.timestep)

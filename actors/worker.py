@@ -73,7 +73,7 @@ class Worker:
         self.control_timestep = simulators[0].control_timestep
         self.sampler = _sampler(spec, simulators)
         self._score = score
-        self._offer = offer if config.candidates else None
+        self._offer = offer
         self._true_scale = RunningScale()
         random = np.random.default_rng(spec.seed)
         self._cutter = ClipCutter(self.spaces, self.scene, spec.clip_steps, config.candidates, random)

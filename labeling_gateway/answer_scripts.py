@@ -24,6 +24,7 @@ local holder = redis.call('HGET', record, 'holder')
 local holds = holder == leased_to and redis.call('HGET', record, 'fence') == fence
 if before and (kind or answered or not holds) then
   redis.call('HINCRBY', record, 'repeats', 1)
+  if leased_to ~= rater then end_beside(id, leased_to) end
   return {before, opinion_before, 1}
 end
 local back = redis.call('HGET', record, taken)
@@ -35,7 +36,10 @@ if back and not (before or holds) then
   end
 end
 local minimum = redis.call('HGET', control, 'minimum_seconds')
-if minimum and tonumber(ARGV[6]) < tonumber(minimum) then return minimum end
+if minimum and tonumber(ARGV[6]) < tonumber(minimum) then
+  if leased_to ~= rater then redis.call('HSET', record, 'hasty:' .. leased_to, rater) end
+  return minimum
+end
 
 local opinion = kind
 if not kind or kind == 'later' then
@@ -47,7 +51,10 @@ local offset = redis.call('XADD', labels, '*', 'schema', ARGV[7], 'query', id, '
   'seconds', ARGV[6], 'flipped', ARGV[8], 'supersedes', newest or '')
 if before then redis.call('HINCRBY', totals, opinion_before, -1) end
 redis.call('HSET', record, mine, offset .. ' ' .. opinion)
-if leased_to ~= rater then redis.call('HSET', record, 'by:' .. leased_to, rater) end
+if leased_to ~= rater then
+  local workers = redis.call('HGET', record, 'by:' .. leased_to) or ''
+  redis.call('HSET', record, 'by:' .. leased_to, workers .. rater .. '\\n')
+end
 redis.call('HINCRBY', totals, opinion, 1)
 if opinion == 'first' then
   redis.call('HSET', record, 'first', offset)

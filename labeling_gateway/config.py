@@ -147,8 +147,8 @@ class LabelsConfig:
             raise ValueError(f"labels.ask-until must be above 0 and at most 1, not {self.ask_until}")
         if not 0 < self.ask_decay < math.inf:
             raise ValueError(f"labels.ask-decay must be above 0 and finite, not {self.ask_decay}")
-        if not self.teacher_tie >= 0:
-            raise ValueError(f"labels.teacher-tie must be 0 or more, not {self.teacher_tie}")
+        if not 0 <= self.teacher_tie < math.inf:
+            raise ValueError(f"labels.teacher-tie must be 0 or more and finite, not {self.teacher_tie}")
         if not self.teacher_beta > 0:
             raise ValueError(f"labels.teacher-beta must be above 0, not {self.teacher_beta}")
         if self.gold_share + self.repeat_share > 0.5:

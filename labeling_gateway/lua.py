@@ -12,7 +12,8 @@ stand; `held`, how many leases for a later one are out. And of each rater:
   rater) or withdrawn (by the owner); `taken:<rater>`, offset and opinion of the answer that was last taken
   back, and the newest fence of that moment. `repeat:<rater>` and `repeat-taken:<rater>` are the same of the
   answer that a rater gave when asked again.
-- `by:<vendor>`, who answered last of a vendor's workers: their answers are their own, the leases the vendor's.
+- `by:<vendor>`, which of a vendor's workers answered, a line each: their answers are their own, the leases the
+  vendor's. `hasty:<vendor>`, whose answer was refused since it came too soon.
 - `beside:<rater>`, the newest lease beside the queue: its fence; its kind, later, gold or repeat; and which
   side clip b is shown on, 1 for the left, - where the page may choose. It has a deadline in `beside` while it
   runs. One for a later opinion is forgotten when it ends. The others stay, so that a late answer or one that

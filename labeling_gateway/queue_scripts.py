@@ -64,6 +64,7 @@ EXPIRE = _EXPIRE + "return #expired + #ended"
 
 # A rater is never given a question twice, unless all that is open has a late answer of theirs; nor is a
 # vendor, whichever of its workers answered: who will answer next is for the vendor to say, and would be paid.
+# Nor is a vendor whose worker answered too soon.
 #
 # A cursor of each rater says up to where `later` and `golds` have nothing for them any more, so that a
 # lease looks at each entry once, however many there are.
@@ -78,9 +79,13 @@ if (redis.call('HGET', paused, rater) or '') ~= '' then return false end
 local function suits(id)
   local _, kind, _, ends = lease_beside(id, rater)
   if ends then return 'not now' end
-  local worker = redis.call('HGET', record_of(id), 'by:' .. rater)
-  local offset, opinion = standing(redis.call('HGET', record_of(id), 'answer:' .. (worker or rater)))
-  if kind == 'gold' or opinion == 'gold' then return 'never' end
+  local answer, workers, hasty =
+    unpack(redis.call('HMGET', record_of(id), 'answer:' .. rater, 'by:' .. rater, 'hasty:' .. rater))
+  local offset, opinion = standing(answer)
+  if kind == 'gold' or opinion == 'gold' or hasty then return 'never' end
+  for worker in string.gmatch(workers or '', '[^\\n]+') do
+    offset = offset or standing(redis.call('HGET', record_of(id), 'answer:' .. worker))
+  end
   return offset and 'answered' or 'yes'
 end
 

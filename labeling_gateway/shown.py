@@ -15,11 +15,7 @@ class ShownChoice(StrEnum):
 
 
 def chosen(shown: ShownChoice, *, flipped: bool) -> Choice:
-    """The clip that is meant; clip b was shown on the left where ``flipped``.
-
-    Raises ValueError where a vendor's code, which may give a plain string, names no such choice.
-    """
-    shown = ShownChoice(shown)
+    """The clip that is meant; clip b was shown on the left where ``flipped``."""
     if shown is ShownChoice.EQUAL:
         return Choice.EQUAL
     if shown is ShownChoice.CANT_TELL:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import Message
 
-from contracts.address import is_loopback
+from contracts.address import is_loopback, split_address
 from reward_service import inference_pb2 as pb
 
 SERVICE = "inference.GRPCInferenceService"
@@ -83,4 +83,4 @@ def set_place(parameters: Any, region: str, offset: int, byte_size: int) -> None
 
 def is_near(address: str) -> bool:
     """Whether HOST:PORT is reached from this machine alone."""
-    return is_loopback(address.rpartition(":")[0].strip("[]"))
+    return is_loopback(split_address(address)[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from contracts.label import Lease
 from labeling_gateway.client import GatewayClient
@@ -42,7 +41,7 @@ class Gathering:
         return len(self._waiting)
 
     def gather(self, more: int) -> list[Lease]:
-        """Those that can be asked now, of what waited and so many from the queue; half of each lease is left, or more.
+        """Those that can be asked now, of what waited and so many from the queue, each leased anew.
 
         None, where fewer can be asked than the vendor takes at once.
         """
@@ -56,8 +55,10 @@ class Gathering:
         clips = {lease.query.id: {lease.query.clip_a, lease.query.clip_b} for lease in leases}
         wanted = set[str]().union(*clips.values())
         there, never = self._videos.draw(wanted, self._told) if self._videos else (wanted, set[str]())
-        soon = time.time() + self._lease_seconds / 2
-        usable = [one for one in leases if one.deadline > soon and not clips[one.query.id] & never]
+        # Meanwhile one may have been answered after all, late, or gone to others.
+        renewed = (self._client.renew(one, self._vendor, self._lease_seconds) for one in leases)
+        leases = [one for one in renewed if one is not None]
+        usable = [one for one in leases if not clips[one.query.id] & never]
         drawn = [one for one in usable if clips[one.query.id] <= there]
         undrawn = [one for one in usable if one not in drawn]
         enough = len(drawn) >= self._smallest

@@ -15,7 +15,7 @@ from contracts.address import is_loopback
 from labeling_gateway.vendors.interface import Unavailable, VendorRefused
 
 TIMEOUT_SECONDS = 15.0  # for the next byte
-LONGEST_SECONDS = 30.0  # for all of its answer
+LONGEST_SECONDS = 30.0  # for all of an answer's body
 MOST_BYTES = 8 * 2**20  # of one answer
 
 _PASSING = {

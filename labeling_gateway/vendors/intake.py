@@ -38,6 +38,9 @@ class Intake:
                 one = checked(told)
             except ValueError as error:
                 logger.warning("what %s said is not taken: %s", self._vendor, error)
+                task = getattr(told, "task", None)
+                if isinstance(task, str):  # nothing better will come of it: it is taken back
+                    self._ledger.cancelling(item.id for item in self._ledger.items([task]))
                 continue
             if isinstance(one, Answer):
                 self._answer(one)
@@ -69,12 +72,14 @@ class Intake:
             return
         (item,) = found
         rater = rater_name(self._vendor, answer.rater)
+        choice = chosen(answer.choice, flipped=item.flipped)
         try:
-            choice = chosen(answer.choice, flipped=item.flipped)
             self._client.answer(self.lease_of(item), rater, choice, answer.seconds, item.flipped, self._vendor)
-        except ValueError as error:  # too hasty, or no choice at all
-            logger.warning("an answer of %s is not taken: %s", self._vendor, error)
+        except ValueError as error:  # it came too soon
+            logger.warning("an answer of %s is neither taken nor paid: %s", self._vendor, error)
             self.give_back([item])
+            self._ledger.settle(answer.id, billed=answer.billed)
+            return
         self._pay(answer.id, self._ledger.settle(answer.id, item=item.id, billed=answer.billed))
 
     def _attendance(self, attendance: Attendance) -> None:

@@ -121,7 +121,7 @@ if item == '' then
   end
 end
 local record = ARGV[1] .. item
-local found = redis.call('HMGET', record, 'state', 'price', 'answers')
+local found = redis.call('HMGET', record, 'state', 'price', 'answers', 'query')
 local state, price = found[1], tonumber(found[2] or '0')
 local verdict
 if state == 'open' or state == 'cancelling' then
@@ -139,7 +139,8 @@ else
   verdict = billed and 'disputed' or 'free'
 end
 if verdict == 'disputed' then redis.call('HINCRBY', KEYS[2], 'disputed', 1) end
-redis.call('HINCRBY', KEYS[2], 'answered', tonumber(found[3] or '1'))
+local task = found[4] and found[4] ~= ''
+if task or verdict == 'paid' then redis.call('HINCRBY', KEYS[2], 'answered', tonumber(found[3])) end
 redis.call('HSET', KEYS[6], told, item)
 return verdict
 """

@@ -17,7 +17,16 @@ from labeling_gateway.vendors.account import Item
 from labeling_gateway.vendors.config import BrokerConfig, VendorConfig
 from labeling_gateway.vendors.gathering import Gathering
 from labeling_gateway.vendors.intake import Intake
-from labeling_gateway.vendors.interface import Batch, Seat, Task, Unavailable, Vendor, VendorRefused
+from labeling_gateway.vendors.interface import (
+    Batch,
+    Page,
+    Reconciled,
+    Seat,
+    Task,
+    Unavailable,
+    Vendor,
+    VendorRefused,
+)
 from labeling_gateway.vendors.ledger import Ledger
 from labeling_gateway.vendors.money import shown
 from labeling_gateway.vendors.patience import Patience
@@ -126,6 +135,7 @@ class Liaison:
         items = self.ledger.open()
         if items:
             found = self._patience.ask(self.vendor.reconcile, frozenset(item.id for item in items))
+            _require(isinstance(found, Reconciled), found)
             self._intake.take(found.news)
             # One that was never submitted is not lost: it is submitted next.
             self._intake.give_back(item for item in items if item.id in found.unknown - unsure)
@@ -141,6 +151,7 @@ class Liaison:
         if time.monotonic() < self._poll_at:
             return False
         page = self._patience.ask(self.vendor.poll, self.ledger.account().cursor)
+        _require(isinstance(page, Page) and isinstance(page.news, tuple) and isinstance(page.cursor, str), page)
         self._intake.take(page.news)
         self.ledger.set_cursor(page.cursor)
         if not page.more:
@@ -156,6 +167,7 @@ class Liaison:
         wanted = frozenset(item.id for item in items if item.state == "cancelling") | {item.id for item in late}
         if wanted:
             confirmed = self._patience.ask(self.vendor.cancel, wanted)
+            _require(isinstance(confirmed, frozenset | set), confirmed)
             self._intake.give_back(item for item in items if item.id in confirmed & wanted)
 
     def _check_price(self) -> None:
@@ -236,3 +248,9 @@ class Liaison:
 
     def _deadline(self) -> float:
         return time.time() + 3600 * self.settings.deadline_hours
+
+
+def _require(holds: bool, found: object) -> None:
+    """A vendor's own code returns what it likes."""
+    if not holds:
+        raise Unavailable(f"its code returned {' '.join(repr(found)[:80].split())}, which makes no sense here")

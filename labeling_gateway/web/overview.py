@@ -25,6 +25,7 @@ logger = logging.getLogger("backflip.labeling_page")
 _FRESH_SECONDS = 0.5  # how old what is shown may be; several viewers share it
 _AGREEMENT_SECONDS = 3.0  # between two looks at the model
 _NEWEST = 50  # answers that agreement is measured on
+_AT_ONCE = 10  # of them, in one call: clips of a game are megabytes
 _STALE_SECONDS = 15.0  # after which a run that says nothing is not training
 _REWARD_TIMEOUT = 2.0
 
@@ -158,20 +159,34 @@ class Overview:
         answers = self._desk.tally.newest_answers(_NEWEST)
         if not (answers and version):
             return None, 0
-        before = self._judged if version == self._judged_by else {}
-        self._judged = {
-            entry.offset: before[entry.offset] if entry.offset in before else self._agrees(reward, entry)
-            for entry in answers
-        }
-        self._judged_by = version
-        return round(sum(self._judged.values()) / len(answers), 3), len(answers)
+        judged = {one.offset: self._judged[one.offset] for one in answers if one.offset in self._judged}
+        if version != self._judged_by:
+            judged = {}
+        new = [entry for entry in answers if entry.offset not in judged]
+        for first in range(0, len(new), _AT_ONCE):
+            part = new[first : first + _AT_ONCE]
+            agrees, by = self._agree(reward, part)
+            if by != version:
+                return self._agreement  # it was published just now: the next look is by that one
+            judged |= {entry.offset: agrees[n] for n, entry in enumerate(part)}
+        self._judged, self._judged_by = judged, version
+        return round(sum(judged.values()) / len(answers), 3), len(answers)
 
-    def _agrees(self, reward: RewardClient, entry: Entry) -> bool:
+    def _agree(self, reward: RewardClient, entries: list[Entry]) -> tuple[list[bool], int]:
+        """Whether the model agrees with each answer, and which version of it."""
+        clips = [clip for entry in entries for clip in self._clips(entry)]
+        scores = reward.score(
+            np.concatenate([clip.observation for clip in clips]), np.concatenate([clip.action for clip in clips])
+        )
+        starts = np.cumsum([0, *(len(clip) for clip in clips[:-1])])
+        sums = np.add.reduceat(scores.reward.astype(np.float64), starts).reshape(-1, 2)
+        says_a = sums[:, 0] > sums[:, 1]
+        agrees = [bool(a) == (entry.label.choice is Choice.A) for a, entry in zip(says_a, entries, strict=True)]
+        return agrees, scores.version
+
+    def _clips(self, entry: Entry) -> tuple[Clip, Clip]:
         query = self._desk.read_query(entry.label.query)
-        a, b = self._desk.clip(query.clip_a), self._desk.clip(query.clip_b)
-        scores = reward.score(np.concatenate([a.observation, b.observation]), np.concatenate([a.action, b.action]))
-        says_a = scores.reward[: len(a)].sum() > scores.reward[len(a) :].sum()
-        return bool(says_a) == (entry.label.choice is Choice.A)
+        return self._desk.clip(query.clip_a), self._desk.clip(query.clip_b)
 
 
 def _alarm_view(alarm: Alarm) -> AlarmView:

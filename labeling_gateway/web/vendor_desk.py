@@ -54,6 +54,8 @@ class VendorDesk:
 def _checked(vendor: Vendor, headers: Mapping[str, str], body: bytes) -> tuple[str, tuple[News, ...]]:
     try:
         id, news = vendor.verify_and_parse(headers, body)
+        if not (isinstance(id, str) and id):  # pyright: ignore[reportUnnecessaryIsInstance]  # a vendor's own code
+            raise ValueError("a webhook's id must be a text")
         return id, tuple(checked(one) for one in news)
     except (Forged, Unavailable):
         raise

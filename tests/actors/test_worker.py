@@ -137,7 +137,7 @@ def test_without_candidates_no_clips_are_cut() -> None:
     offered: list[list[Clip]] = []
     worker = Worker(spec(candidates=0), Model().score, offered.append)
     worker.slab(learner_of(worker).snapshot())
-    assert not offered
+    assert not any(offered)
     worker.close()
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from backflip.cli import main
 from backflip.errors import UserError
-from backflip.labeling_page import page_config
+from backflip.labeling_page import broker_config, page_config
 from backflip.presets import PRESETS
 from backflip.run_folder import RunFolder
 from labeling_gateway.config import LabelsConfig
+from labeling_gateway.web.config import WebConfig
 from tests.backflip.commands import SMALL, backflip, labels_of
 
 BUDGET = 12
@@ -45,6 +46,13 @@ def test_a_run_is_answered_by_vendors_within_their_caps(tmp_path: Path) -> None:
     assert set(raters) == {"first-scripted", "second-scripted"}
     assert raters.total() == BUDGET
     assert raters["first-scripted"] == 4, "a third of the questions, as its share says"
+
+
+def test_a_scripted_vendor_is_told_what_the_scripted_teacher_is_like(tmp_path: Path) -> None:
+    labels = LabelsConfig(teacher_beta=2.0, teacher_mistakes=0.1, teacher_tie=3.0)
+    page = WebConfig("run", "cartpole", "Which?", 1, str(tmp_path))
+    told = broker_config(replace(PRESETS["cartpole"].config, labels=labels), page)
+    assert (told.teacher_beta, told.teacher_mistakes, told.teacher_tie) == (2.0, 0.1, 3.0)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from contracts.label import Choice, Lease, Opinion
 from labeling_gateway.client import GatewayClient
+from labeling_gateway.replies import Checks
 from tests.labeling_gateway.samples import ask, lease, log
 
 
@@ -32,6 +35,27 @@ def test_further_opinions_are_asked_of_others_than_the_vendor(client: GatewayCli
     assert client.lease("other", 60) is None
     assert client.answer(lease(client, "ann"), "ann", Choice.A, 1).opinion is Opinion.LATER
     assert client.counts().wanting == 0
+
+
+def test_a_second_answer_that_is_taken_back_leaves_the_vendor_as_it_was(client: GatewayClient) -> None:
+    ask(client, 1, opinions=3)
+    held = lease(client, "acme")
+    assert answer(client, "acme-1", held) is Opinion.FIRST
+    assert answer(client, "acme-2", held) is Opinion.LATER
+    client.withdraw("acme-2")
+    assert client.lease("acme", 60) is None, "acme-1 might answer again"
+    assert client.counts().wanting == 1, "others may"
+
+
+def test_a_vendor_whose_worker_does_not_look_is_not_asked_again(client: GatewayClient) -> None:
+    ask(client, 1)
+    client.set_checks(Checks(minimum_seconds=5.0))
+    held = lease(client, "acme")
+    with pytest.raises(ValueError, match="look at both clips"):
+        answer(client, "acme-1", held)
+    client.release(held, "acme")
+    assert client.lease("acme", 60) is None
+    assert client.answer(lease(client, "ann"), "ann", Choice.A, 6).opinion is Opinion.FIRST
 
 
 def test_a_late_answer_counts_while_the_vendor_holds_the_question_again(client: GatewayClient) -> None:

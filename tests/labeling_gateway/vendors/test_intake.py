@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+import threading
+import time
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,16 +19,17 @@ import pytest
 from contracts.label import Choice, Lease
 from labeling_gateway.client import GatewayClient
 from labeling_gateway.embedded import EmbeddedStore
+from labeling_gateway.replies import Checks
 from labeling_gateway.shown import ShownChoice
 from labeling_gateway.vendors.account import Caps
 from labeling_gateway.vendors.config import read_vendors
+from labeling_gateway.vendors.gathering import Gathering
 from labeling_gateway.vendors.http import Caller
 from labeling_gateway.vendors.intake import Intake
 from labeling_gateway.vendors.interface import Answer, Attendance, Capabilities, Forged, Unavailable
 from labeling_gateway.vendors.ledger import Ledger
 from labeling_gateway.web import vendor_desk
 from tests.labeling_gateway.samples import ask, lease, log
-from tests.labeling_gateway.vendors.loopback import answering
 
 
 def told(task: str, **changes: Any) -> Answer:
@@ -55,17 +60,41 @@ def test_one_line_that_makes_no_sense_takes_nothing_else_along(
     assert caplog.text.count("is not taken") == len(nonsense)
 
 
-def test_an_answer_that_came_too_soon_frees_its_question(client: GatewayClient, ledger: Ledger) -> None:
+def test_what_makes_no_sense_of_a_task_takes_it_back(client: GatewayClient, ledger: Ledger) -> None:
     ask(client, 1)
     item = given(client, ledger, lease(client, "acme"))
-    Intake(client, ledger, "acme").take([told(item, choice="neither"), told(item, choice="left", seconds=-1.0)])
-    assert ledger.account().spent == 0, "neither was an answer"
-    checks = client.control().checks
-    client.set_checks(type(checks)(minimum_seconds=5.0))
-    Intake(client, ledger, "acme").take([told(item)])
+    Intake(client, ledger, "acme").take([told(item, choice="neither")])
+    assert [one.state for one in ledger.open()] == ["cancelling"]
+
+
+def test_an_answer_that_came_too_soon_is_not_paid_and_leaves_its_question_to_others(
+    client: GatewayClient, ledger: Ledger
+) -> None:
+    ask(client, 1)
+    client.set_checks(Checks(minimum_seconds=5.0))
+    item = given(client, ledger, lease(client, "acme"))
+    Intake(client, ledger, "acme").take([told(item), told(item)])
     assert log(client) == []
     assert client.counts().open == 1
-    assert ledger.account().spent == Decimal("0.05"), "it was billed, and there is room"
+    account = ledger.account()
+    assert (account.spent, account.reserved, account.disputed, account.answered) == (0, 0, 1, 0)
+    assert client.lease("acme", 60) is None
+
+
+def test_a_question_that_is_answered_while_its_clips_are_drawn_is_not_asked(
+    client: GatewayClient, ledger: Ledger
+) -> None:
+    ask(client, 2)
+    late = lease(client, "acme", 0.02)
+    time.sleep(0.03)
+    gathering = Gathering(client, None, "acme", 3, 60.0, threading.Event())
+    assert gathering.gather(2) == [], "three are wanted at once"
+    gathering = Gathering(client, None, "acme", 1, 60.0, threading.Event())
+    asked = gathering.gather(2)
+    assert len(asked) == 2
+    client.answer(late, "acme-1", Choice.A, 1, leased_to="acme")
+    gathering._waiting = asked
+    assert [one.query.id for one in gathering.gather(0)] == [asked[1].query.id]
 
 
 def test_news_of_a_webhook_is_looked_at_before_it_is_kept(
@@ -87,7 +116,20 @@ def test_news_of_a_webhook_is_looked_at_before_it_is_kept(
 
 
 def test_an_answer_that_drips_in_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labeling_gateway.vendors.http.LONGEST_SECONDS", -1.0)
-    over = pytest.raises(Unavailable, match="GET /news: the answer took over")
-    with answering(lambda *_: (200, {"news": []})) as port, over:
-        Caller(f"http://127.0.0.1:{port}").call("GET", "/news")
+    monkeypatch.setattr("labeling_gateway.vendors.http.LONGEST_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+                for _ in range(1000):
+                    connection.sendall(b" ")
+                    time.sleep(0.02)
+
+        threading.Thread(target=drip, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="GET /news: the answer took over"):
+            Caller(f"http://127.0.0.1:{listening.getsockname()[1]}").call("GET", "/news")
+        assert time.monotonic() - began < 10
